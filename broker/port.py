@@ -1,0 +1,147 @@
+"""The port: all that the workers ask of a message broker. ``memory://`` and ``amqp://`` stand behind it.
+
+How bytes travel: ``connection.send(exchange, key, body)`` -> the broker's queue of that key -> the ``Mailbox`` that
+the other side gave when it opened the queue -> ``mailbox.get(deadline)``.
+
+Threads: every method may be called from any thread. There is no hidden thread on the hot path: who waits in
+``Mailbox.get`` reads the socket itself, and hands what belongs to others to them. Deadlines are absolute seconds of
+``time.monotonic()``; there is no way to wait for ever.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Kind(enum.Enum):
+    """Why something arrived in a mailbox."""
+
+    MESSAGE = "message"
+    """A message of a queue that the mailbox is subscribed to."""
+    RETURNED = "returned"
+    """A message that we sent came back: at this moment nobody has a queue for that key."""
+    CANCELLED = "cancelled"
+    """The broker ended a subscription, because somebody deleted its queue."""
+
+
+class Receipt(enum.Enum):
+    """What became of a confirmed publish."""
+
+    ROUTED = "routed"
+    """It is in a queue."""
+    UNROUTABLE = "unroutable"
+    """No queue is bound to that key, or the exchange itself does not exist yet."""
+    REFUSED = "refused"
+    """The queue is full."""
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One thing that came into a mailbox. ``token`` is what was given at ``inbox``/``serve``/``listen``/``watch``."""
+
+    kind: Kind
+    token: Any
+    body: bytes
+    """The message; for ``RETURNED`` the message that came back; empty for ``CANCELLED``."""
+    key: str = ""
+    """For ``RETURNED``: the key that nobody listens to. For messages of ``listen``: the key it was sent with."""
+    tag: int = 0
+    """What the transport needs to settle it; 0 where there is nothing to settle."""
+    redelivered: bool = False
+    """The broker has handed this message to somebody before (its first taker died or requeued it)."""
+
+
+class Mailbox(Protocol):
+    """Where arrivals come to. One thread at a time may wait on it."""
+
+    def get(self, deadline: float) -> Arrival | None:
+        """Next arrival in order, or None when ``deadline`` passes first. Raises ``ConnectionLost``."""
+
+
+class Subscription(Protocol):
+    """A queue that we consume."""
+
+    @property
+    def queue(self) -> str:
+        """Its name at the broker."""
+
+
+class Connection(Protocol):
+    """One connection to a broker, shared by all threads of one process."""
+
+    @property
+    def incarnation(self) -> str:
+        """16 hex digits, new for every connection: the fence in queue names."""
+
+    @property
+    def label(self) -> str:
+        """The broker's address without user and password, for people."""
+
+    @property
+    def server(self) -> dict[str, str]:
+        """``product``, ``version`` and ``platform`` that the broker gave."""
+
+    @property
+    def closed(self) -> bool:
+        """True once it is closed or lost; it never opens again."""
+
+    def mailbox(self) -> Mailbox:
+        """A new, empty mailbox."""
+
+    def declare_exchanges(self, deadline: float) -> None:
+        """Make sure the exchanges and the dead-letter queue exist. Env workers only."""
+
+    def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> Subscription:
+        """Compete for ``make`` messages of ``env_id``: one at a time, each to be settled by ``ack`` or ``requeue``.
+
+        Declares the durable queue. Call ``cancel`` to stop; the queue stays.
+        """
+
+    def inbox(self, exchange: str, keys: Sequence[str], mailbox: Mailbox, token: Any, *, prefetch: int, deadline: float) -> Subscription:
+        """Own an exclusive, bounded queue named ``keys[0]`` and bound to ``exchange`` by every key of ``keys``.
+
+        ``prefetch`` > 0: at most so many unsettled messages are handed out; settle each by ``ack`` or ``send(settles=)``.
+        ``prefetch`` = 0: messages count as settled when they arrive. Raises ``TopologyMissing`` if there is no such
+        exchange. ``cancel`` deletes the queue.
+        """
+
+    def listen(self, exchange: str, patterns: Sequence[str], mailbox: Mailbox, token: Any, deadline: float) -> Subscription:
+        """Observe a topic exchange through an exclusive, bounded, lossy queue. ``cancel`` deletes the queue."""
+
+    def cancel(self, subscription: Subscription) -> None:
+        """End a subscription. Deliveries that came before the broker heard of it may still arrive: ``requeue`` them."""
+
+    def watch(self, key: str, mailbox: Mailbox, token: Any) -> None:
+        """From now on a message sent to ``key`` that comes back arrives in ``mailbox`` as ``RETURNED``."""
+
+    def unwatch(self, key: str) -> None:
+        """Forget ``watch(key)``; returns for it are dropped from now on."""
+
+    def send(self, exchange: str, key: str, body: bytes, *, settles: Arrival | None = None) -> None:
+        """Publish mandatory and unconfirmed, and ack ``settles`` in the same write. This is the hot path.
+
+        Returns when the bytes are with the operating system. If nobody has a queue for ``key``, it comes back to
+        the mailbox of ``watch(key)``.
+        """
+
+    def publish(
+        self, exchange: str, key: str, body: bytes, *, deadline: float, persistent: bool = False, expires_s: float | None = None
+    ) -> Receipt:
+        """Publish mandatory and confirmed, and wait for what became of it. ``expires_s``: dead-letter it after so long."""
+
+    def announce(self, exchange: str, key: str, body: bytes) -> None:
+        """Publish lossy: not mandatory, not confirmed, not persistent. For presence and events."""
+
+    def ack(self, arrival: Arrival) -> None:
+        """Settle a message as done."""
+
+    def requeue(self, arrival: Arrival) -> None:
+        """Give a message back to the broker for somebody else."""
+
+    def close(self) -> None:
+        """Close; safe to call twice. All subscriptions end, and exclusive queues are gone."""
