@@ -1,0 +1,170 @@
+"""The agent's end of an episode's dialogue: bytes in, events out; no socket, no clock, no thread.
+
+It numbers the requests, waits for one reply at a time and lets only the right one through. A shell does
+``body = dialogue.ask(Act, action=...)``, sends it, and feeds what comes back into ``receive`` until that returns the
+reply; when it doubts that the request arrived, it sends ``dialogue.repeat()``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from protocol.codec import decode, encode
+from protocol.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Reset, Resume, Status, Working
+from protocol.rules import ENV_SAYS, PROVISIONAL, TRANSITIONS, State
+from protocol.version import SPOKEN
+
+if TYPE_CHECKING:
+    from protocol.messages import Message, Request
+
+_NOT_CONSUMED = {ErrorCode.MALFORMED.value, ErrorCode.UNSUPPORTED_VERSION.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A worker that opened our episode after we had bound ourselves to another: send it ``dialogue.dismiss(incarnation)``."""
+
+    incarnation: str
+
+
+class AgentDialogue:
+    """The agent's end. ``episode``: 32 hex digits; ``incarnation``: that of the agent's connection."""
+
+    def __init__(self, episode: str, incarnation: str) -> None:
+        self.episode = episode
+        self.incarnation = incarnation
+        self.state = State.NEW
+        self.worker: str | None = None
+        """Incarnation of the worker that we are bound to: the first whose ``status`` came."""
+        self.pending: Request | None = None
+        """The request that has no reply yet."""
+        self.ignored: Counter[str] = Counter()
+        """What was dropped, by reason."""
+        self._next = 0
+
+    def make(self, env_id: str, *, attempt: int = 1, **fields: Any) -> bytes:
+        """Ask for an env. May be asked again, with ``attempt`` counted up, until a ``status`` has come."""
+        if self.state is not State.NEW:
+            raise LocalProtocolError(f"make is legal in a new episode only, this one is {self.state.value}")
+        return self._send(
+            Make(self.episode, OUTSIDE, self.incarnation, env_id, versions=list(SPOKEN), attempt=attempt, **fields)
+        )
+
+    def ask(self, kind: type[Request], **fields: Any) -> bytes:
+        """Bytes of the next numbered request. Then wait for its reply.
+
+        Raises ``LocalProtocolError`` if it is not legal now, and changes nothing: before its ``reset``, after the
+        end, or while another request has no reply. Only ``reset`` and ``close`` may overtake one that is overdue.
+        """
+        if kind not in TRANSITIONS[self.state] or kind is Make or (self.worker is None and kind is not Close):
+            raise LocalProtocolError(f"{kind.performative} is not legal in a {self.state.value} episode")
+        if self.pending is not None and kind not in (Reset, Close):
+            raise LocalProtocolError(
+                f"{kind.performative} is not legal while {_name(self.pending)} has no reply: wait for it, reset or close"
+            )
+        body = self._send(kind(self.episode, self._next, self.incarnation, **fields))
+        self._next += 1
+        return body
+
+    def _send(self, request: Request) -> bytes:
+        body = encode(request)  # may refuse a value; nothing has changed then
+        self.pending = request
+        return body
+
+    def repeat(self) -> bytes:
+        """The pending request once more, to the letter (under our incarnation of now)."""
+        if self.pending is None:
+            raise LocalProtocolError("there is no pending request to repeat")
+        return encode(self.pending)
+
+    def probe(self) -> bytes:
+        """Ask whether the env side is there, without asking for anything. It need not answer."""
+        return encode(Probe(self.episode, self._next - 1, self.incarnation))
+
+    def dismiss(self, incarnation: str) -> bytes:
+        """Tell a ``Stray`` worker, to be sent to its key, that its env is not needed."""
+        return encode(Close(self.episode, 0, self.incarnation, reason="another worker was first"))
+
+    def reconnect(self, incarnation: str) -> bytes:
+        """We have a new connection: a ``resume`` for the env side. When it has answered, send ``repeat()``."""
+        previous, self.incarnation = self.incarnation, incarnation
+        if self.pending is not None:
+            self.pending = replace(self.pending, incarnation=incarnation)
+        return encode(Resume(self.episode, self._next - 1, incarnation, previous))
+
+    def receive(self, body: bytes) -> Message | Stray | None:
+        """What ``body`` means for us: the reply to the pending request (``pending`` is None then); an ``accepted``,
+        ``working`` or ``resume`` while it is still pending; an ``error`` that ends the episode; a ``Stray``; or None
+        for what is of the past or of strangers (counted in ``ignored``).
+
+        Raises ``RemoteProtocolError`` (``DecodeError`` among them) for what the bound env side may never say.
+        """
+        message = decode(body)
+        if message.episode != self.episode:
+            return self._ignore("another episode")
+        if type(message) not in ENV_SAYS:
+            raise RemoteProtocolError(f"an env may not say {message.performative}")
+        if self.worker is None:
+            return self._open(message)
+        if isinstance(message, Resume) and message.previous == self.worker:
+            self.worker = message.incarnation
+            return message
+        if message.incarnation != self.worker:
+            if isinstance(message, Status):
+                return Stray(message.incarnation)
+            return self._ignore("another incarnation")
+        return self._answer(message)
+
+    def _open(self, message: Message) -> Message | None:
+        """Before the first ``status``: whoever answers our ``make`` may speak."""
+        if self.state is not State.NEW or self.pending is None:
+            return self._ignore("no request pending")
+        if isinstance(message, Status):
+            self.worker = message.incarnation
+            return self._settle(message)
+        if isinstance(message, Error):
+            return self._settle(message)
+        if type(message) in PROVISIONAL:
+            return message
+        return self._ignore("no env yet")
+
+    def _answer(self, message: Message) -> Message | None:
+        """From the worker that we are bound to."""
+        if isinstance(message, Error) and message.ends:
+            self.state, self.pending = State.ENDED, None
+            return message
+        if isinstance(message, (Probe, Resume, Status, Accepted)):
+            return self._ignore("nothing new")
+        pending = self.pending
+        if pending is None:
+            return self._ignore("no request pending")
+        unreadable = isinstance(message, Error) and message.step_id == OUTSIDE
+        if message.step_id < pending.step_id and not unreadable:
+            return self._ignore("an older step")
+        if message.step_id > pending.step_id:
+            raise RemoteProtocolError(f"reply to step {message.step_id}, but {_name(pending)} is the newest request")
+        if isinstance(message, Working):
+            return message
+        if isinstance(message, Error) and message.code in _NOT_CONSUMED:
+            self._next, self.pending = pending.step_id, None
+            return message
+        return self._settle(message)
+
+    def _settle(self, message: Message) -> Message:
+        assert self.pending is not None
+        replies = TRANSITIONS[self.state].get(type(self.pending), {})
+        after = replies.get(type(message))  # type: ignore[arg-type]
+        if after is None:
+            raise RemoteProtocolError(f"{message.performative} is no reply to {_name(self.pending)}")
+        self.state, self.pending = after, None
+        return message
+
+    def _ignore(self, reason: str) -> None:
+        self.ignored[reason] += 1
+
+
+def _name(request: Request) -> str:
+    return request.performative if request.step_id == OUTSIDE else f"{request.performative} (step {request.step_id})"

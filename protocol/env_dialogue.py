@@ -1,0 +1,159 @@
+"""The env's end of an episode's dialogue: bytes in, events out; no socket, no clock, no thread.
+
+It executes every numbered request at most once: it keeps its last reply and gives it again for a repeat. A shell
+feeds what comes into ``receive``. It gets a request to execute, then sends what ``reply(Percept, ...)`` gives; or an
+``Answer`` to send as it is; or None, when there is nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from protocol.codec import decode, encode
+from protocol.errors import DecodeError, ErrorCode, Fault, LocalProtocolError, VersionMismatch
+from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Resume, Working
+from protocol.rules import AGENT_SAYS, TRANSITIONS, State
+
+if TYPE_CHECKING:
+    from protocol.messages import Message, Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Bytes that the env side sends back without asking the env."""
+
+    body: bytes
+
+
+class EnvDialogue:
+    """The env's end, made from the agent's ``make``. ``incarnation``: that of the worker's connection."""
+
+    def __init__(self, make: Make, incarnation: str) -> None:
+        self.episode = make.episode
+        self.incarnation = incarnation
+        self.agent = make.incarnation
+        """Incarnation of the agent: where replies go, and the only one that is listened to."""
+        self.state = State.NEW
+        self.executing: Request | None = make
+        """The request that was handed out and has no reply yet."""
+        self.ignored: Counter[str] = Counter()
+        self._step_id = OUTSIDE
+        self._request: Request = make
+        self._reply: Message | None = None
+
+    def accepted(self, deadline_s: float) -> bytes:
+        """The slot is reserved; ``status`` or an error comes within ``deadline_s`` seconds."""
+        return encode(Accepted(self.episode, OUTSIDE, self.incarnation, deadline_s))
+
+    def working(self, deadline_s: float) -> bytes:
+        """The request is being executed, for ``deadline_s`` seconds more at the most. May be called while it runs."""
+        return encode(Working(self.episode, self._step_id, self.incarnation, deadline_s))
+
+    def probe(self) -> bytes:
+        """Ask whether the agent is there: only whether this comes back matters."""
+        return encode(Probe(self.episode, self._step_id, self.incarnation))
+
+    def reconnect(self, incarnation: str) -> bytes:
+        """We have a new connection: a ``resume`` for the agent."""
+        previous, self.incarnation = self.incarnation, incarnation
+        return encode(Resume(self.episode, self._step_id, incarnation, previous))
+
+    def receive(self, body: bytes) -> Request | Probe | Answer | None:
+        """What to do with ``body``: a request to execute (then call ``reply``), a ``Probe`` (answer with ``working``
+        if something is being executed), an ``Answer`` to send, or None for what an older incarnation or a stranger said.
+
+        Never raises for what the other side did: what is malformed or illegal is an ``Answer`` with an ``error``.
+        """
+        try:
+            message = decode(body)
+        except VersionMismatch as mismatch:
+            return self._refuse(OUTSIDE, ErrorCode.UNSUPPORTED_VERSION, str(mismatch))
+        except DecodeError as error:
+            return self._refuse(OUTSIDE, ErrorCode.MALFORMED, str(error))
+        if message.episode != self.episode:
+            return self._ignore("another episode")
+        if isinstance(message, Resume) and message.previous == self.agent:
+            self.agent = message.incarnation
+            return Answer(encode(Resume(self.episode, self._step_id, self.incarnation, self.incarnation)))
+        if message.incarnation != self.agent:
+            return self._ignore("another incarnation")
+        if type(message) not in AGENT_SAYS or isinstance(message, Make):
+            return self._refuse(message.step_id, ErrorCode.ILLEGAL, f"an agent may not say {message.performative} here")
+        if isinstance(message, Probe):
+            return message
+        if isinstance(message, Resume):
+            return self._ignore("nothing new")
+        return self._request_came(message)  # type: ignore[arg-type]
+
+    def _request_came(self, request: Request) -> Request | Answer | None:
+        step_id, last = request.step_id, self._step_id
+        if step_id == last and last != OUTSIDE:
+            return self._repeated(request)
+        if isinstance(request, Close) and step_id >= 0:
+            return self._take(request)  # legal at any time, so that nobody is left with an env that he can't close
+        if step_id <= last:
+            return self._refuse(step_id, ErrorCode.STEP_STALE, f"step {step_id} is over, the last one was {last}")
+        if step_id > last + 1:
+            return self._refuse(step_id, ErrorCode.STEP_GAP, f"expected step {last + 1}, got {step_id}")
+        if self.executing is not None:
+            return self._ignore("still executing")  # a shell that steps in one thread never comes here
+        if type(request) not in TRANSITIONS[self.state]:
+            self._take(request)
+            text = f"{request.performative} is not legal in a {self.state.value} episode"
+            return Answer(self.fail(ErrorCode.ILLEGAL, text, Fault.AGENT))
+        return self._take(request)
+
+    def _take(self, request: Request) -> Request:
+        self._step_id, self._request, self._reply, self.executing = request.step_id, request, None, request
+        return request
+
+    def _repeated(self, request: Request) -> Answer | None:
+        """The same ``step_id`` again: answer from the last reply, never execute twice."""
+        # Compared as bytes: NaN is not equal to itself. The incarnation may differ, if a resume lies between.
+        if encode(replace(request, incarnation="")) != encode(replace(self._request, incarnation="")):
+            text = f"step {request.step_id} came before with another body"
+            return self._refuse(request.step_id, ErrorCode.STEP_CONFLICT, text)
+        if self._reply is None:
+            return self._ignore("still executing")
+        return Answer(encode(replace(self._reply, incarnation=self.incarnation)))
+
+    def reply(self, kind: type[Reply], **fields: Any) -> bytes:
+        """Bytes of the reply to the request that is being executed. Raises ``EncodeError`` if a value cannot travel;
+        nothing has changed then, and ``fail`` is the way out. ``LocalProtocolError``: it is no reply to that request.
+        """
+        request = self.executing
+        if request is None:
+            raise LocalProtocolError(f"{kind.performative}: there is no request to reply to")
+        after = TRANSITIONS[self.state].get(type(request), {}).get(kind)
+        if after is None and kind is not Error:
+            raise LocalProtocolError(f"{kind.performative} is no reply to {request.performative} in a {self.state.value} episode")
+        message = kind(self.episode, self._step_id, self.incarnation, **fields)
+        body = encode(message)
+        self._reply, self.executing = message, None
+        self.state = after or self.state
+        return body
+
+    def fail(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool = False, ends: bool = False) -> bytes:
+        """An ``error`` as the reply to the request that is being executed, or, where there is none, to nobody.
+
+        ``ends``: the episode is over with this.
+        """
+        fields: dict[str, Any] = {"code": code.value, "text": text, "fault": fault.value, "retry": retry, "ends": ends}
+        if self.executing is None:
+            body = encode(Error(self.episode, self._step_id, self.incarnation, **fields))
+        else:
+            body = self.reply(Error, **fields)
+        if ends:
+            self.state = State.ENDED
+        return body
+
+    def _refuse(self, step_id: int, code: ErrorCode, text: str) -> Answer:
+        """An error that consumes no ``step_id`` and leaves the last reply as it is."""
+        self.ignored[code.value] += 1
+        fault = Fault.AGENT.value
+        return Answer(encode(Error(self.episode, step_id, self.incarnation, code.value, text, fault, False, False)))
+
+    def _ignore(self, reason: str) -> None:
+        self.ignored[reason] += 1
