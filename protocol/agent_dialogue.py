@@ -25,7 +25,7 @@ _NOT_CONSUMED = {ErrorCode.MALFORMED.value, ErrorCode.UNSUPPORTED_VERSION.value}
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A worker that opened our episode after we had bound ourselves to another: send it ``dialogue.dismiss(incarnation)``."""
+    """A worker that opened our episode when we were bound already: send it ``dialogue.dismiss(incarnation)``."""
 
     incarnation: str
 
@@ -63,7 +63,7 @@ class AgentDialogue:
             raise LocalProtocolError(f"{kind.performative} is not legal in a {self.state.value} episode")
         if self.pending is not None and kind not in (Reset, Close):
             raise LocalProtocolError(
-                f"{kind.performative} is not legal while {_name(self.pending)} has no reply: wait for it, reset or close"
+                f"{kind.performative} is not legal while {_name(self.pending)} has no reply: wait, reset or close"
             )
         body = self._send(kind(self.episode, self._next, self.incarnation, **fields))
         self._next += 1

@@ -62,7 +62,7 @@ class EnvDialogue:
 
     def receive(self, body: bytes) -> Request | Probe | Answer | None:
         """What to do with ``body``: a request to execute (then call ``reply``), a ``Probe`` (answer with ``working``
-        if something is being executed), an ``Answer`` to send, or None for what an older incarnation or a stranger said.
+        if something is being executed), an ``Answer`` to send, or None for what a stranger or an older incarnation said.
 
         Never raises for what the other side did: what is malformed or illegal is an ``Answer`` with an ``error``.
         """
@@ -128,7 +128,8 @@ class EnvDialogue:
             raise LocalProtocolError(f"{kind.performative}: there is no request to reply to")
         after = TRANSITIONS[self.state].get(type(request), {}).get(kind)
         if after is None and kind is not Error:
-            raise LocalProtocolError(f"{kind.performative} is no reply to {request.performative} in a {self.state.value} episode")
+            asked = f"{request.performative} in a {self.state.value} episode"
+            raise LocalProtocolError(f"{kind.performative} is no reply to {asked}")
         message = kind(self.episode, self._step_id, self.incarnation, **fields)
         body = encode(message)
         self._reply, self.executing = message, None

@@ -1,7 +1,7 @@
-"""The vocabulary: one frozen value for each performative. Field order is wire order (``codec`` puts version and name in front).
+"""The vocabulary: one frozen value for each performative. Field order is wire order.
 
-The five performatives of the AEA gym protocol (``reset``, ``status``, ``act``, ``percept``, ``close``) keep their names;
-the others are what it lacks (``reference``: fetchai/agents-aea, ``protocols/gym``).
+The five performatives of the AEA gym protocol (``reset``, ``status``, ``act``, ``percept``, ``close``) keep their
+names; the others are what it lacks (``reference``: fetchai/agents-aea, ``protocols/gym``).
 
 Every message begins with
 
@@ -10,13 +10,13 @@ Every message begins with
   ``OUTSIDE`` (-1) for what is not numbered: ``make`` and its answers, ``probe``, and errors about unreadable bytes.
 * ``incarnation``: 16 hex digits of the sender's connection. It is the address to answer to, and the fence.
 
-``Wire`` fields hold values already coded by walking the space (``protocol.coders``): bytes, int, str, or lists of these.
+``Wire`` fields hold values coded by walking the space (``protocol.coders``): bytes, int, str, or lists of these.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 OUTSIDE = -1
 """``step_id`` of what is not numbered."""
@@ -75,7 +75,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """agent: begin a new run. ``seed``: None, an int, or one for each lane. ``mask``: which lanes, one byte each; None: all."""
+    """agent: begin a new run. ``seed``: None, an int, or one for each lane. ``mask``: which lanes (a byte each)."""
 
     performative: ClassVar[str] = "reset"
     episode: str
@@ -128,7 +128,7 @@ class Render:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """env: what ``env.render()`` gave: an array (H, W, 3) uint8 for ``rgb_array``, text for ``ansi``, a list, or None."""
+    """env: what ``env.render()`` gave: (H, W, 3) uint8 for ``rgb_array``, text for ``ansi``, a list, or None."""
 
     performative: ClassVar[str] = "frame"
     episode: str
@@ -163,7 +163,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """both: are you there? Sent mandatory, so that its return says no; answered by ``working`` while a request is executed."""
+    """both: are you there? Sent mandatory: its return says no. Answered by ``working`` while a request is executed."""
 
     performative: ClassVar[str] = "probe"
     episode: str
@@ -216,7 +216,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """env: instead of the reply. It consumes its ``step_id`` like any reply, except ``malformed`` and ``step_*`` ones."""
+    """env: instead of the reply. It consumes its ``step_id``, except ``malformed`` and ``step_*`` ones."""
 
     performative: ClassVar[str] = "error"
     episode: str
@@ -233,9 +233,9 @@ class Error:
     """True if the episode is over."""
 
 
-Request = Union[Make, Reset, Act, Render, Call, Close]
-Reply = Union[Accepted, Status, Percept, Frame, Result, Working, Closed, Error]
-Message = Union[Request, Reply, Probe, Resume]
+Request = Make | Reset | Act | Render | Call | Close
+Reply = Accepted | Status | Percept | Frame | Result | Working | Closed | Error
+Message = Request | Reply | Probe | Resume
 
 REQUESTS: tuple[type[Request], ...] = (Make, Reset, Act, Render, Call, Close)
 REPLIES: tuple[type[Reply], ...] = (Accepted, Status, Percept, Frame, Result, Working, Closed, Error)
