@@ -1,0 +1,140 @@
+"""Which envs this worker serves: an allow-list. An agent names an entry of it and can never name code."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from env_worker import price
+from env_worker.compat import import_gym
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from env_worker.settings import WorkerSettings
+
+
+class CatalogueError(Exception):
+    """Something on the worker's command line cannot be served; the text says what, and what there is."""
+
+
+class BadKwargs(Exception):
+    """Keyword arguments of an agent that the env or the operator refuses."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One env that may be asked for."""
+
+    env_id: str
+    api: str
+    """``gymnasium``, ``gym``, or ``class`` for a dotted path."""
+    build: Callable[..., Any]
+    fixed: dict[str, Any]
+    """Keyword arguments that the operator set."""
+
+    def make(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
+        """A new env. Raises ``BadKwargs``, or whatever the env raises."""
+        clash = sorted(set(kwargs) & ({*self.fixed} | {"id", "render_mode"}))
+        if clash:
+            raise BadKwargs(f"{self.env_id}: {', '.join(clash)} cannot be set by an agent")
+        if render_mode == "human":
+            raise BadKwargs("render_mode: expected one that sends frames, such as rgb_array; human draws at the worker")
+        modes = {} if render_mode is None else {"render_mode": render_mode}
+        try:
+            env = self.build(**self.fixed, **kwargs, **modes)
+        except (TypeError, ValueError, KeyError, AssertionError, gymnasium.error.Error) as error:
+            if kwargs or modes:
+                given = ", ".join([*kwargs, *modes])
+                raise BadKwargs(f"{self.env_id} refuses {given}: {type(error).__name__}: {error}") from error
+            raise
+        supported = (getattr(env, "metadata", None) or {}).get("render_modes", ())
+        if render_mode is not None and render_mode not in supported:
+            env.close()
+            raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
+        return env
+
+
+class Catalogue:
+    """The entries that a worker was told to serve. Raises ``CatalogueError`` if one of them does not exist."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        price.register()
+        for module in settings.imports:
+            _import(module, "--import")
+        self.entries = {env_id: _find(env_id, settings) for env_id in settings.env_ids}
+
+    def get(self, env_id: str) -> Entry | None:
+        """The entry of exactly that id, if it is served."""
+        return self.entries.get(env_id)
+
+
+def known_ids() -> dict[str, list[str]]:
+    """All ids that could be served here without an import of the user's, by library."""
+    price.register()
+    return {"gymnasium": sorted(gymnasium.registry), "gym": sorted(import_gym().envs.registration.registry)}
+
+
+def _find(env_id: str, settings: WorkerSettings) -> Entry:
+    fixed = settings.kwargs_of(env_id)
+    module_name, colon, name = env_id.partition(":")
+    if colon:
+        module = _import(module_name, env_id)
+        target = _attribute(module, name)
+        if target is not None:
+            return Entry(env_id, "class", target, fixed)
+    else:
+        name = env_id
+    if settings.backend in ("auto", "gymnasium"):
+        found = _in_gymnasium(env_id, name, fixed)
+        if found is not None:
+            return found
+    if settings.backend in ("auto", "gym"):
+        found = _in_gym(env_id, name, fixed)
+        if found is not None:
+            return found
+    where = "gymnasium and gym" if settings.backend == "auto" else settings.backend
+    raise CatalogueError(f"unknown env id {env_id!r}: not registered in {where}; see `env-worker list`, or use --import")
+
+
+def _in_gymnasium(env_id: str, name: str, fixed: dict[str, Any]) -> Entry | None:
+    try:
+        gymnasium.spec(name)
+    except gymnasium.error.Error:
+        return None
+
+    def build(**kwargs: Any) -> Any:
+        return gymnasium.make(name, **{"disable_env_checker": True, **kwargs})
+
+    return Entry(env_id, "gymnasium", build, fixed)
+
+
+def _in_gym(env_id: str, name: str, fixed: dict[str, Any]) -> Entry | None:
+    gym = import_gym()
+    try:
+        gym.spec(name)
+    except gym.error.Error:
+        return None
+
+    def build(**kwargs: Any) -> Any:
+        # gym's own checker breaks on numpy 2 (np.bool8), and what leaves here is checked anyway.
+        return gym.make(name, **{"disable_env_checker": True, **kwargs})
+
+    return Entry(env_id, "gym", build, fixed)
+
+
+def _import(module: str, wanted_by: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise CatalogueError(f"{wanted_by}: cannot import {module!r}: {error}") from error
+
+
+def _attribute(module: Any, path: str) -> Callable[..., Any] | None:
+    target = module
+    for part in path.split("."):
+        target = getattr(target, part, None)
+    return target if callable(target) else None

@@ -1,0 +1,66 @@
+"""The one place that tells gym 0.26, gymnasium and older gym-like envs apart."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import logging
+from typing import Any
+
+import numpy as np
+
+log = logging.getLogger("gymbroker")
+
+_ALIASES = {"bool8": np.bool_, "float_": np.float64}
+"""Names that gym 0.26.2 uses and numpy 2 removed (gym/utils/passive_env_checker.py, gym/envs/.../acrobot.py)."""
+
+
+def import_gym() -> Any:
+    """The module ``gym``, made to work on numpy 2, without its notice on stderr."""
+    missing = {name: value for name, value in _ALIASES.items() if not hasattr(np, name)}
+    for name, value in missing.items():
+        setattr(np, name, value)
+    if missing:
+        log.info("gym 0.26 on numpy %s: restored %s", np.__version__, ", ".join(f"numpy.{name}" for name in missing))
+    with contextlib.redirect_stderr(io.StringIO()):
+        return importlib.import_module("gym")
+
+
+def api_of(env: Any) -> str:
+    """``gym`` for an env of the old library, else ``gymnasium``."""
+    modules = {kind.__module__.partition(".")[0] for kind in type(env).__mro__}
+    return "gym" if "gym" in modules and "gymnasium" not in modules else "gymnasium"
+
+
+class HostedEnv:
+    """An env with today's signatures: ``reset(seed, options) -> (obs, info)`` and a step of five results."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+        self.api = api_of(env)
+        parameters = inspect.signature(env.reset).parameters
+        accepts_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        self._takes = {name for name in ("seed", "options") if accepts_any or name in parameters}
+
+    def reset(self, seed: int | None, options: dict[Any, Any] | None) -> tuple[Any, dict[Any, Any]]:
+        """As ``gymnasium.Env.reset``. An env of before gym 0.26 is seeded by its ``seed`` method and has no info."""
+        if seed is not None and "seed" not in self._takes:
+            if not callable(getattr(self.env, "seed", None)):
+                raise TypeError(f"{type(self.env).__name__} cannot be seeded: neither reset(seed=) nor seed()")
+            self.env.seed(seed)
+        given = {"seed": seed, "options": options}
+        result = self.env.reset(**{name: given[name] for name in self._takes})
+        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
+            return result
+        return result, {}
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        """As ``gymnasium.Env.step``; the ``done`` of a step with four results is split by ``TimeLimit.truncated``."""
+        result = self.env.step(action)
+        if len(result) == 5:
+            return result  # type: ignore[no-any-return]
+        observation, reward, done, info = result
+        truncated = bool(info.get("TimeLimit.truncated", False))
+        return observation, reward, bool(done) and not truncated, truncated, info

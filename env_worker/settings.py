@@ -1,0 +1,60 @@
+"""What an env worker is told on its command line, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
+
+BACKENDS = ("auto", "gymnasium", "gym")
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """Settings of one env worker. All times are in seconds. Raises ``ValueError`` for a value that makes no sense."""
+
+    env_ids: tuple[str, ...]
+    """Ids or ``module:Class`` paths to serve: nothing else can be asked for."""
+    broker: str = DEFAULT_BROKER
+    capacity: int = 16
+    """Episodes at once, of one stepper process."""
+    processes: int = 1
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of every env, or of each if the keys are the served ids. An agent cannot change them."""
+    imports: tuple[str, ...] = ()
+    """Modules that register envs when they are imported."""
+    backend: str = "auto"
+    step_timeout: float = 60.0
+    """A call into an env (build, reset, step, render, close) that takes longer is ended, with its process."""
+    idle_timeout: float = 7200.0
+    """An episode whose agent lives but asks nothing for so long is closed; 0: never."""
+    drain_timeout: float = 30.0
+    """After SIGTERM, running episodes have so long to finish."""
+    connect_timeout: float = 60.0
+    """How long to try to reach the broker."""
+    lease: float = 10.0
+    """An episode that is silent for so long is probed for whether its agent still lives."""
+    resume_window: float = 2.0
+    """An agent that cannot be reached has so long to come back before its episode is closed."""
+
+    def __post_init__(self) -> None:
+        if not self.env_ids:
+            raise ValueError("name at least one env id to serve")
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, got {self.backend!r}")
+        for name, least in (("capacity", 1), ("processes", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
+        for name in ("step_timeout", "connect_timeout", "lease"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected more than 0 seconds, got {getattr(self, name)}")
+        for name in ("idle_timeout", "drain_timeout", "resume_window"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: expected 0 or more seconds, got {getattr(self, name)}")
+
+    def kwargs_of(self, env_id: str) -> dict[str, Any]:
+        """Keyword arguments that the operator fixed for this env."""
+        if self.env_kwargs and all(key in self.env_ids for key in self.env_kwargs):
+            return dict(self.env_kwargs.get(env_id, {}))
+        return dict(self.env_kwargs)
