@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Kind(enum.Enum):
@@ -54,13 +54,29 @@ class Arrival:
     """What the transport needs to settle it; 0 where there is nothing to settle."""
     redelivered: bool = False
     """The broker has handed this message to somebody before (its first taker died or requeued it)."""
+    source: Any = None
+    """The transport's own note of where it came from. Settling it on another connection, or twice, does nothing."""
 
 
 class Mailbox(Protocol):
     """Where arrivals come to. One thread at a time may wait on it."""
 
     def get(self, deadline: float) -> Arrival | None:
-        """Next arrival in order, or None when ``deadline`` passes first. Raises ``ConnectionLost``."""
+        """Next arrival in order, or None when ``deadline`` passes first. Raises ``ConnectionLost``.
+
+        After a loss, what had arrived and needs no settling is still given out before ``ConnectionLost`` is raised.
+        Behind ``memory://`` it may return late by the time that one ``handle`` of a worker takes (see ``run``).
+        """
+
+    def run(self, handle: Callable[[Arrival], None], deadline: float) -> None:
+        """Give every arrival to ``handle``, in order and one at a time, until ``deadline``. Raises ``ConnectionLost``.
+
+        This is what a worker does instead of a loop over ``get``. Behind ``memory://`` a thread of the same process
+        that waits in ``get`` calls ``handle`` itself, so that a round trip costs no switch of threads. ``handle``
+        must not care on which thread it runs; it is never run by two at once, and never while ``run`` is not.
+        What ``handle`` raises comes out of ``run`` on the thread that called ``run`` (a KeyboardInterrupt stays
+        where it struck), and no further arrival is handled.
+        """
 
 
 class Subscription(Protocol):
@@ -102,15 +118,20 @@ class Connection(Protocol):
         Declares the durable queue. Call ``cancel`` to stop; the queue stays.
         """
 
-    def inbox(self, exchange: str, keys: Sequence[str], mailbox: Mailbox, token: Any, *, prefetch: int, deadline: float) -> Subscription:
+    def inbox(
+        self, exchange: str, keys: Sequence[str], mailbox: Mailbox, token: Any, *, prefetch: int, deadline: float
+    ) -> Subscription:
         """Own an exclusive, bounded queue named ``keys[0]`` and bound to ``exchange`` by every key of ``keys``.
 
-        ``prefetch`` > 0: at most so many unsettled messages are handed out; settle each by ``ack`` or ``send(settles=)``.
-        ``prefetch`` = 0: messages count as settled when they arrive. Raises ``TopologyMissing`` if there is no such
-        exchange. ``cancel`` deletes the queue.
+        ``prefetch`` > 0: at most so many unsettled messages are handed out; settle each by ``ack`` or
+        ``send(settles=)``. ``prefetch`` = 0: messages count as settled when they arrive. ``cancel`` deletes the
+        queue. Raises ``TopologyMissing`` if there is no such exchange, and ``BrokerError`` if the queue is there
+        already and belongs to another connection.
         """
 
-    def listen(self, exchange: str, patterns: Sequence[str], mailbox: Mailbox, token: Any, deadline: float) -> Subscription:
+    def listen(
+        self, exchange: str, patterns: Sequence[str], mailbox: Mailbox, token: Any, deadline: float
+    ) -> Subscription:
         """Observe a topic exchange through an exclusive, bounded, lossy queue. ``cancel`` deletes the queue."""
 
     def cancel(self, subscription: Subscription) -> None:
@@ -130,9 +151,19 @@ class Connection(Protocol):
         """
 
     def publish(
-        self, exchange: str, key: str, body: bytes, *, deadline: float, persistent: bool = False, expires_s: float | None = None
+        self,
+        exchange: str,
+        key: str,
+        body: bytes,
+        *,
+        deadline: float,
+        persistent: bool = False,
+        expires_s: float | None = None,
     ) -> Receipt:
-        """Publish mandatory and confirmed, and wait for what became of it. ``expires_s``: dead-letter it after so long."""
+        """Publish mandatory and confirmed, and wait for what became of it.
+
+        ``expires_s``: take it out of the queue (to the dead letters) if nobody takes it in so many seconds.
+        """
 
     def announce(self, exchange: str, key: str, body: bytes) -> None:
         """Publish lossy: not mandatory, not confirmed, not persistent. For presence and events."""

@@ -8,13 +8,16 @@ exchange           kind    queue                                       declared 
 ``gym.percepts``   direct  ``episode.<id>.percept.<incarnation>`` ex.  agent worker    replies of one episode
 ``gym.events``     topic   ``observer.<incarnation>.<n>`` exclusive    observer        lossy: what happened
 ``gym.presence``   topic   ``observer.<incarnation>.<n>`` exclusive    both            lossy: who is there
-``gym.dead``       fanout  ``gym.dead`` durable, bounded               env worker      refused and expired ``make``
+``gym.dead``       fanout  ``gym.dead`` durable, bounded               env worker      ``make`` that expired
 =================  ======  ==========================================  ==============  ==========================
 
 Exchanges are declared by env workers only, so that an agent needs no right to configure them.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
 
 REQUESTS = "gym.requests"
 ACTS = "gym.acts"
@@ -30,6 +33,12 @@ REQUESTS_LENGTH = 10_000
 
 INBOX_LENGTH = 256
 """Most messages that wait in an episode's queue: a flood stays bounded at the broker."""
+
+DEAD_LENGTH = 10_000
+"""Most dead letters that are kept; the oldest go first."""
+
+DEAD_TTL_S = 7 * 24 * 3600
+"""How long a dead letter is kept, in seconds."""
 
 SHORTSTR = 255
 """Longest name or key that AMQP 0-9-1 can carry, in UTF-8 bytes."""
@@ -58,3 +67,65 @@ def act_control_key(episode: str) -> str:
 def percept_control_key(episode: str) -> str:
     """Key of the agent side of an episode whatever its incarnation."""
     return f"episode.{episode}.percept"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """How a queue is declared. It is either durable and shared, or exclusive to the connection that declares it."""
+
+    name: str
+    length: int
+    """Most messages that wait in it."""
+    overflow: Literal["reject-publish", "drop-head"]
+    """What gives way when it is full: the newcomer or the oldest."""
+    durable: bool = False
+    dead_letters: bool = False
+    """Refused and expired messages go to ``gym.dead``."""
+    ttl_s: int | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The ``x-arguments`` of its declaration. Changing one needs a new queue name: a redeclare is refused."""
+        found: dict[str, Any] = {
+            "x-queue-type": "classic",
+            "x-max-length": self.length,
+            "x-overflow": self.overflow,
+        }
+        if self.dead_letters:
+            found["x-dead-letter-exchange"] = DEAD
+        if self.ttl_s is not None:
+            found["x-message-ttl"] = self.ttl_s * 1000
+        return found
+
+
+def requests_spec(env_id: str) -> QueueSpec:
+    """The queue of ``make`` messages for ``env_id``."""
+    name = shortstr(requests_queue(env_id))
+    return QueueSpec(name, REQUESTS_LENGTH, "reject-publish", durable=True, dead_letters=True)
+
+
+def inbox_spec(exchange: str, name: str) -> QueueSpec:
+    """The queue of one side of an episode. An agent that reads too slowly loses the oldest replies; a worker none."""
+    return QueueSpec(shortstr(name), INBOX_LENGTH, "reject-publish" if exchange == ACTS else "drop-head")
+
+
+def observer_spec(name: str) -> QueueSpec:
+    """The queue of one observer of a topic exchange."""
+    return QueueSpec(shortstr(name), INBOX_LENGTH, "drop-head")
+
+
+def dead_spec() -> QueueSpec:
+    """The queue of dead letters."""
+    return QueueSpec(DEAD, DEAD_LENGTH, "drop-head", durable=True, ttl_s=DEAD_TTL_S)
+
+
+def observer_queue(incarnation: str, number: int) -> str:
+    """Name of the queue of the ``number``-th ``listen`` of a connection."""
+    return f"observer.{incarnation}.{number}"
+
+
+def shortstr(name: str) -> str:
+    """``name`` itself, if AMQP can carry it as a name or key. Raises ``ValueError`` if it is too long."""
+    size = len(name.encode())
+    if size > SHORTSTR:
+        raise ValueError(f"a name or key has at most {SHORTSTR} bytes in AMQP, this one has {size}: {name[:40]!r}...")
+    return name

@@ -1,0 +1,1 @@
+"""Bytes, queues and connections. Knows no message of the protocol, no gym and no numpy."""

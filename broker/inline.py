@@ -1,0 +1,167 @@
+"""Mailboxes of ``memory://``, and how a waiting agent does the work of a worker in the same process.
+
+A step over ``memory://`` costs no switch of threads: the agent's thread, waiting in ``get``, takes the worker's turn
+and calls the ``handle`` that the worker gave to ``run``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from broker.queues import Exchanges
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broker.errors import BrokerError
+    from broker.port import Arrival
+
+LONGEST_SLEEP_S = 60.0
+
+
+class Hub:
+    """One in-process broker: what is declared, the lock around it, and the workers that can be run inline."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.exchanges = Exchanges()
+        self.running: tuple[MemoryMailbox, ...] = ()
+        """Mailboxes whose ``run`` waits for work. A new tuple for every change, so that it can be read unlocked."""
+
+    def help(self, waiting: MemoryMailbox, deadline: float) -> bool:
+        """Do the work of in-process workers on this thread until ``waiting`` has an arrival. False: no work."""
+        helped = False
+        for worker in self.running:
+            if worker.items and worker.help(waiting, deadline):
+                helped = True
+                if waiting.items:
+                    break
+        return helped
+
+
+class MemoryMailbox:
+    """Mailbox of a memory connection.
+
+    ``turn`` is held by whoever gives arrivals to ``handle``: the thread inside ``run``, or while that one sleeps a
+    thread that waits in ``get`` of another mailbox. A sleeper is woken once for each sleep, and needs the
+    interpreter lock to notice: a lockstep dialogue wakes a worker some two hundred times a second, not at each step.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self.items: deque[Arrival] = deque()
+        self.loss: BrokerError | None = None
+        self._hub = hub
+        self._asleep = False
+        self._alarm = threading.Lock()
+        self._alarm.acquire()
+        self._turn = threading.Lock()
+        self._handle: Callable[[Arrival], None] | None = None
+        self._raised: BaseException | None = None
+
+    def put(self, arrival: Arrival) -> None:
+        """Called under the hub's lock."""
+        self.items.append(arrival)
+        if self._asleep:
+            self.wake()
+
+    def get(self, deadline: float) -> Arrival | None:
+        items = self.items
+        while True:
+            try:
+                return items.popleft()
+            except IndexError:
+                pass  # empty: the usual case, and another thread may have emptied it after any look at it
+            if self.loss is not None:
+                raise again(self.loss)
+            helped = self._hub.help(self, deadline)
+            if not items:
+                if time.monotonic() >= deadline:
+                    return None
+                if not helped:
+                    self._sleep(deadline)
+
+    def run(self, handle: Callable[[Arrival], None], deadline: float) -> None:
+        self._start(handle)
+        try:
+            while self._handle_all(handle, deadline):
+                self._sleep(deadline)
+        finally:
+            self._handle = None  # from here on nobody begins
+            with self._turn:  # and who had begun has ended
+                self._stop()
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
+            raise raised
+
+    def _start(self, handle: Callable[[Arrival], None]) -> None:
+        self._handle = handle
+        with self._hub.lock:
+            self._hub.running = (*self._hub.running, self)
+
+    def _stop(self) -> None:
+        with self._hub.lock:
+            self._hub.running = tuple(box for box in self._hub.running if box is not self)
+
+    def _handle_all(self, handle: Callable[[Arrival], None], deadline: float) -> bool:
+        """Handle what is there. True: sleep and call again. False: the deadline has passed, or a handler raised."""
+        with self._turn:
+            while self._raised is None and time.monotonic() < deadline:
+                if not self.items:
+                    if self.loss is not None:
+                        raise again(self.loss)
+                    return True
+                handle(self.items.popleft())
+        return False
+
+    def help(self, waiting: MemoryMailbox, deadline: float) -> bool:
+        """Handle arrivals on this thread until ``waiting`` has one. False: another thread does so already."""
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            handle = self._handle
+            if handle is None:
+                return False
+            while self.items and not waiting.items:
+                handle(self.items.popleft())
+                if not waiting.items and time.monotonic() >= deadline:
+                    break
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a worker raises belongs to the thread in its run()
+            self._raised, self._handle = error, None
+        finally:
+            self._turn.release()
+            if (self.items or self._raised) and self._asleep:
+                self.wake()
+        return True
+
+    def lose(self, loss: BrokerError) -> None:
+        """Called under the hub's lock. What needs settling belongs to the broker again; the rest is still given out."""
+        kept = [arrival for arrival in list(self.items) if not arrival.tag]
+        self.items.clear()
+        self.items.extend(kept)
+        self.loss = loss
+        self.wake()
+
+    def wake(self) -> None:
+        """End the sleep of the thread that waits here, or the next one if it is awake."""
+        self._asleep = False
+        with contextlib.suppress(RuntimeError):  # it was woken before, and has not looked yet
+            self._alarm.release()
+
+    def _sleep(self, deadline: float) -> None:
+        """Wait for ``wake``, at most until ``deadline``."""
+        left = deadline - time.monotonic()
+        self._asleep = True
+        if left > 0 and not self.items and self.loss is None and self._raised is None:
+            self._alarm.acquire(timeout=min(left, LONGEST_SLEEP_S))
+        self._asleep = False
+
+
+def again(error: BrokerError) -> BrokerError:
+    """A fresh copy: one exception raised on several threads would collect the tracebacks of all."""
+    return type(error)(*error.args)
