@@ -37,6 +37,8 @@ class WorkerSettings:
     """An episode that is silent for so long is probed for whether its agent still lives."""
     resume_window: float = 2.0
     """An agent that cannot be reached has so long to come back before its episode is closed."""
+    verbose: bool = False
+    """Log in detail."""
 
     def __post_init__(self) -> None:
         if not self.env_ids:

@@ -1,0 +1,86 @@
+"""A stepper process: one ``serve`` loop, and a watchman that can end what hangs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from broker.errors import BrokerError
+from env_worker.catalogue import Catalogue, CatalogueError
+from env_worker.logs import configure
+from env_worker.pulse import Pulse
+from env_worker.service import Control, serve
+from env_worker.stepper import Stepper
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection as Pipe
+
+    from env_worker.settings import WorkerSettings
+    from env_worker.stepper import Slot
+
+log = logging.getLogger("gymbroker")
+
+WATCH_S = 0.1
+"""How often the watchman looks."""
+
+GRACE_S = 1.0
+"""How much longer than it may a call can last when the process is to end."""
+
+EXIT_HUNG = 75
+"""Exit code of a stepper that ended itself because an env hung."""
+
+
+def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
+    """Body of the process. Says ``("ready", name)`` or ``("failed", text)`` to ``pipe``; hears ``("drain", seconds)``.
+
+    It ends when it is drained, and at once when the other end of ``pipe`` is gone, because its supervisor is.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    configure(settings.verbose)
+    control, pulse = Control(), Pulse(shared)
+    try:
+        stepper = Stepper(settings, Catalogue(settings), pulse)
+        threading.Thread(target=_watch, args=(settings, stepper, control, pulse, pipe), daemon=True).start()
+        serve(settings, stepper, control, ready=lambda: pipe.send(("ready", stepper.name)))
+    except (CatalogueError, BrokerError) as error:
+        pipe.send(("failed", str(error)))
+        raise SystemExit(1) from None
+
+
+def _watch(settings: WorkerSettings, stepper: Stepper, control: Control, pulse: Pulse, pipe: Pipe) -> None:
+    """Hear the supervisor, and end the process when an env hangs: its thread cannot be ended alone."""
+    while True:
+        try:
+            if pipe.poll(WATCH_S):
+                command, seconds = pipe.recv()
+                assert command == "drain"
+                control.drain(seconds)
+        except (EOFError, OSError):
+            os._exit(1)
+        now = time.monotonic()
+        busy_s = pulse.busy_s(now)
+        if busy_s > settings.step_timeout:
+            _end_hung(settings, stepper, pulse)
+        if control.drain_until is not None and now > control.drain_until + GRACE_S:
+            _end(stepper, None, "the env worker is being shut down", 0)  # a call into an env does not return
+
+
+def _end_hung(settings: WorkerSettings, stepper: Stepper, pulse: Pulse) -> None:
+    """Tell the hung episode and its neighbours what becomes of them, and end the process."""
+    text = f"a call into the env took longer than the worker's step timeout of {settings.step_timeout:g} s"
+    log.error("%s; ending this process with its %d episode(s)", text, len(stepper.slots))
+    _end(stepper, pulse.slot, text, EXIT_HUNG)
+
+
+def _end(stepper: Stepper, hung: Slot | None, text: str, code: int) -> None:
+    try:
+        stepper.farewell(hung, text)
+    except BrokerError as error:
+        log.error("the agents could not be told: %s", error)
+    finally:
+        os._exit(code)

@@ -1,0 +1,335 @@
+"""The shell around episodes: one connection, one stepping thread, many envs.
+
+A message's way: queue -> ``Mailbox.run`` -> ``Stepper.handle`` -> ``Episode.handle`` -> env, and the reply back by
+``Connection.send`` in the same write as the ack.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from broker import topology
+from broker.errors import BrokerError, ConnectionLost
+from broker.port import Kind, Receipt
+from env_worker.episode import Episode, public_id
+from protocol.codec import decode, encode
+from protocol.errors import DecodeError, ErrorCode, Fault, VersionMismatch
+from protocol.messages import OUTSIDE, Error, Make
+from protocol.presence import ASK, Presence
+
+if TYPE_CHECKING:
+    from broker.port import Arrival, Connection, Mailbox, Subscription
+    from env_worker.catalogue import Catalogue
+    from env_worker.pulse import Pulse
+    from env_worker.settings import WorkerSettings
+
+log = logging.getLogger("gymbroker")
+
+TICK_S = 0.25
+"""How often housekeeping is done."""
+
+PRESENCE_S = 5.0
+"""How often a worker says that it is there, if nothing changes."""
+
+DECLARE_S = 10.0
+"""How long the broker may take to make a queue."""
+
+FAREWELL_S = 1.0
+"""How long the broker may take for the last words to one agent."""
+
+PREFETCH = 4
+"""Messages of one episode that are with the worker at once; a flood stays in the bounded queue at the broker."""
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """An episode and what the shell knows of it."""
+
+    episode: Episode
+    inbox: Subscription | None = None
+    heard: float = field(default_factory=time.monotonic)
+    """When the agent last said something."""
+    probed: float = 0.0
+    lost_since: float | None = None
+    """Since when the agent cannot be reached; None: it can."""
+    agent: str = ""
+    """Incarnation of the agent that ``key`` belongs to."""
+    key: str = ""
+    """Where replies go."""
+
+    def __post_init__(self) -> None:
+        self.address()
+
+    def address(self) -> None:
+        """Find out anew where replies go."""
+        dialogue = self.episode.dialogue
+        self.agent = dialogue.agent
+        self.key = topology.percept_key(dialogue.episode, dialogue.agent)
+
+
+class Stepper:
+    """Takes ``make`` requests while there are free slots, and steps the envs of its episodes."""
+
+    def __init__(self, settings: WorkerSettings, catalogue: Catalogue, pulse: Pulse) -> None:
+        self.name = f"{socket.gethostname()}/{os.getpid()}"
+        self.slots: dict[str, Slot] = {}
+        """Live episodes by id."""
+        self.draining = False
+        self._settings, self._catalogue, self._pulse = settings, catalogue, pulse
+        self._connection: Connection
+        self._mailbox: Mailbox
+        self._requests: list[Subscription] = []
+        self._announced = 0.0
+
+    @property
+    def free(self) -> int:
+        """Episodes that it could still take."""
+        return 0 if self.draining else max(0, self._settings.capacity - len(self.slots))
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    def attach(self, connection: Connection) -> None:
+        """Begin to serve on this connection; episodes of a former connection say ``resume`` to their agents."""
+        self._connection, self._mailbox = connection, connection.mailbox()
+        deadline = time.monotonic() + DECLARE_S
+        connection.declare_exchanges(deadline)
+        connection.listen(topology.PRESENCE, [ASK], self._mailbox, ASK, deadline)
+        for slot in list(self.slots.values()):
+            resume = slot.episode.dialogue.reconnect(connection.incarnation)
+            self._open_inbox(slot)
+            connection.send(topology.PERCEPTS, topology.percept_control_key(slot.episode.dialogue.episode), resume)
+        self._requests = []
+        self._take_requests()
+
+    def run(self, deadline: float) -> None:
+        """Serve until ``deadline``, with housekeeping now and then. Raises ``ConnectionLost``."""
+        while (now := time.monotonic()) < deadline:
+            self._mailbox.run(self.handle, min(deadline, now + TICK_S))
+            self.tick(time.monotonic())
+
+    def drain(self) -> None:
+        """Take no more requests; go on with the episodes there are."""
+        self.draining = True
+        self._leave_requests()
+        self._announce()
+
+    def end(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
+        """Tell every agent that its episode is over, and close the envs."""
+        for slot in list(self.slots.values()):
+            self._tell(slot, code, text, fault, retry=retry)
+            self._drop(slot)
+
+    def farewell(self, hung: Slot | None, text: str) -> None:
+        """Tell all agents that this process ends, because the env of ``hung`` hangs or for the reason of ``text``.
+
+        For the watchman's thread: no env is touched and nothing is forgotten, the process ends next.
+        """
+        why = text if hung is None else "another env of the same process hung, and the process had to be ended"
+        for slot in list(self.slots.values()):
+            dialogue = slot.episode.dialogue
+            if slot is hung:
+                body = dialogue.fail(ErrorCode.STEP_TIMEOUT, text, Fault.ENV, ends=True)
+            else:
+                body = dialogue.fail(ErrorCode.WORKER_FAILED, why, Fault.WORKER, retry=True, ends=True)
+            receipt = self._connection.publish(
+                topology.PERCEPTS, slot.key, body, deadline=time.monotonic() + FAREWELL_S
+            )
+            log.info("episode %s ends: %s (%s)", slot.episode.public_id, text, receipt.value)
+
+    def tick(self, now: float) -> None:
+        """Housekeeping: find agents that are gone and episodes that are idle; say that we are there."""
+        settings = self._settings
+        for slot in list(self.slots.values()):
+            if slot.lost_since is not None and now - slot.lost_since >= settings.resume_window:
+                log.info("episode %s: its agent is gone", slot.episode.public_id)
+                self._drop(slot)
+            elif settings.idle_timeout and now - slot.heard >= settings.idle_timeout:
+                text = f"no request for {settings.idle_timeout:g} s"
+                self._tell(slot, ErrorCode.IDLE_TIMEOUT, text, Fault.AGENT, retry=True)
+                self._drop(slot)
+            elif now - max(slot.heard, slot.probed) >= settings.lease:
+                slot.probed = now
+                self._connection.send(topology.PERCEPTS, slot.key, slot.episode.dialogue.probe())
+        if now - self._announced >= PRESENCE_S:
+            self._announce()
+
+    # -- what arrives -----------------------------------------------------------------------------------------
+
+    def handle(self, arrival: Arrival) -> None:
+        """One thing out of the mailbox."""
+        slot = arrival.token
+        if isinstance(slot, Slot):
+            if arrival.kind is Kind.MESSAGE:
+                self._step(slot, arrival)
+            elif slot.lost_since is None:
+                # Its queue at the broker is gone, or ours is: both mean that it cannot be reached now.
+                slot.lost_since = time.monotonic()
+        elif slot == ASK:
+            self._announce()
+        elif arrival.kind is Kind.MESSAGE:
+            self._make(arrival)
+
+    def _step(self, slot: Slot, arrival: Arrival) -> None:
+        slot.heard, slot.lost_since = time.monotonic(), None
+        self._pulse.begin(slot)
+        try:
+            reply = slot.episode.handle(arrival.body)
+        finally:
+            self._pulse.end()
+        if slot.episode.dialogue.agent != slot.agent:
+            self._connection.unwatch(slot.key)
+            slot.address()
+            self._connection.watch(slot.key, self._mailbox, slot)
+        if reply is None:
+            self._connection.ack(arrival)
+        else:
+            self._connection.send(topology.PERCEPTS, slot.key, reply, settles=arrival)
+        if slot.episode.ended:
+            self._drop(slot)
+
+    def _make(self, arrival: Arrival) -> None:
+        make = self._read_make(arrival)
+        if make is None or make.episode in self.slots:
+            self._connection.ack(arrival)
+            return
+        if self.free == 0:
+            self._connection.requeue(arrival)
+            return
+        entry = self._catalogue.get(make.env_id)
+        if entry is None:
+            text = f"{make.env_id!r} is not served here; served: {', '.join(self._catalogue.entries)}"
+            self._refuse(make, ErrorCode.UNKNOWN_ENV, text)
+            self._connection.ack(arrival)
+            return
+        slot = Slot(Episode(make, self._connection.incarnation, entry, self._settings, self.name))
+        self.slots[make.episode] = slot
+        if self.free == 0:
+            self._leave_requests()
+        if self._accept(slot, arrival):
+            self._build(slot)
+
+    def _accept(self, slot: Slot, arrival: Arrival) -> bool:
+        """Say ``accepted`` and settle the ``make``. False: the agent is not there any more."""
+        self._open_inbox(slot)
+        accepted = slot.episode.dialogue.accepted(self._settings.step_timeout)
+        deadline = time.monotonic() + DECLARE_S
+        receipt = self._connection.publish(topology.PERCEPTS, slot.key, accepted, deadline=deadline)
+        self._connection.ack(arrival)
+        if receipt is Receipt.ROUTED:
+            return True
+        log.info("episode %s: its agent was gone before it began", slot.episode.public_id)
+        self._drop(slot)
+        return False
+
+    def _build(self, slot: Slot) -> None:
+        self._pulse.begin(slot)
+        try:
+            reply = slot.episode.build()
+        finally:
+            self._pulse.end()
+        slot.heard = time.monotonic()
+        self._connection.send(topology.PERCEPTS, slot.key, reply)
+        if slot.episode.ended:
+            self._drop(slot)
+        else:
+            log.info("episode %s: %s is open (%d free)", slot.episode.public_id, slot.episode.env_id, self.free)
+            self._announce()
+
+    def _read_make(self, arrival: Arrival) -> Make | None:
+        try:
+            message = decode(arrival.body)
+        except VersionMismatch as mismatch:
+            # Its header is frozen, so it can be answered: at the key that does not need the sender's incarnation.
+            error = Error(
+                mismatch.episode, OUTSIDE, self._connection.incarnation, ErrorCode.UNSUPPORTED_VERSION.value,
+                str(mismatch), Fault.AGENT.value, retry=False, ends=True,
+            )  # fmt: skip
+            key = topology.percept_control_key(mismatch.episode)
+            self._connection.send(topology.PERCEPTS, key, encode(error))
+            return None
+        except DecodeError as error:
+            log.warning("a request that is no message was dropped: %s", error)
+            return None
+        if not isinstance(message, Make):
+            log.warning("a request that is no make was dropped: %s", message.performative)
+            return None
+        return message
+
+    # -- what we say ------------------------------------------------------------------------------------------
+
+    def _refuse(self, make: Make, code: ErrorCode, text: str) -> None:
+        log.info("episode %s refused: %s", public_id(make.episode), text)
+        error = Error(
+            make.episode, OUTSIDE, self._connection.incarnation, code.value, text, Fault.AGENT.value,
+            retry=False, ends=True,
+        )  # fmt: skip
+        self._connection.send(topology.PERCEPTS, topology.percept_key(make.episode, make.incarnation), encode(error))
+
+    def _tell(self, slot: Slot, code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
+        log.info("episode %s ends: %s", slot.episode.public_id, text)
+        body = slot.episode.dialogue.fail(code, text, fault, retry=retry, ends=True)
+        self._connection.send(topology.PERCEPTS, slot.key, body)
+
+    def _announce(self) -> None:
+        self._announced = time.monotonic()
+        presence = Presence(
+            worker=self.name,
+            incarnation=self._connection.incarnation,
+            envs=tuple(self._catalogue.entries),
+            capacity=self._settings.capacity,
+            free=self.free,
+            draining=self.draining,
+        )
+        self._connection.announce(topology.PRESENCE, presence.key, presence.encode())
+
+    # -- queues -----------------------------------------------------------------------------------------------
+
+    def _take_requests(self) -> None:
+        if self._requests or not self.free:
+            return
+        deadline = time.monotonic() + DECLARE_S
+        for env_id in self._catalogue.entries:
+            self._requests.append(self._connection.serve(env_id, self._mailbox, self, deadline))
+
+    def _leave_requests(self) -> None:
+        """A full worker takes nothing: what was handed out already is requeued in ``_make``."""
+        for subscription in self._requests:
+            self._connection.cancel(subscription)
+        self._requests = []
+
+    def _open_inbox(self, slot: Slot) -> None:
+        episode, incarnation = slot.episode.dialogue.episode, self._connection.incarnation
+        slot.inbox = self._connection.inbox(
+            topology.ACTS,
+            [topology.act_key(episode, incarnation), topology.act_control_key(episode)],
+            self._mailbox,
+            slot,
+            prefetch=PREFETCH,
+            deadline=time.monotonic() + DECLARE_S,
+        )
+        self._connection.watch(slot.key, self._mailbox, slot)
+
+    def _drop(self, slot: Slot) -> None:
+        """Forget an episode: close its env, delete its queue, take requests again."""
+        if self.slots.pop(slot.episode.dialogue.episode, None) is None:
+            return
+        self._pulse.begin(slot)
+        try:
+            slot.episode.shut()
+        finally:
+            self._pulse.end()
+        try:
+            self._connection.unwatch(slot.key)
+            if slot.inbox is not None:
+                self._connection.cancel(slot.inbox)
+            self._take_requests()
+            self._announce()
+        except ConnectionLost:
+            raise
+        except BrokerError as error:
+            log.warning("episode %s: its queue could not be deleted: %s", slot.episode.public_id, error)

@@ -1,0 +1,151 @@
+"""The parent of the stepper processes: it starts, watches, drains and replaces them, and knows nothing of queues."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import signal
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from env_worker import process
+from env_worker.pulse import Pulse
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection as Pipe
+    from types import FrameType
+
+    from env_worker.settings import WorkerSettings
+
+log = logging.getLogger("gymbroker")
+
+POLL_S = 0.2
+"""How often it looks at its children."""
+
+KILL_GRACE_S = 2.0
+"""A hung stepper ends itself at its step timeout; one that can't, because its env holds the interpreter, is killed later."""
+
+STABLE_S = 30.0
+"""A stepper that lived so long is replaced at once; younger ones after a growing pause."""
+
+MAX_PAUSE_S = 30.0
+
+
+class WorkerFailed(Exception):
+    """A stepper process cannot serve: the text says why (unknown env, broker unreachable, wrong credentials)."""
+
+
+@dataclass(eq=False)
+class _Child:
+    """One stepper process and how to talk to it."""
+
+    handle: Any
+    pipe: Pipe
+    pulse: Pulse
+    born: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Runs ``settings.processes`` steppers until it is told to end. Call ``run()`` in the main thread."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        self._children: list[_Child] = []
+        self._pauses = 0
+        self._due: list[float] = []
+        self._drain_timeout: float | None = None
+        self._drain_until = 0.0
+
+    def run(self) -> None:
+        """Serve until SIGTERM (drain) or SIGINT (end at once). Raises ``WorkerFailed``. No child outlives it."""
+        former = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            for _ in range(self._settings.processes):
+                self._start()
+            while self._children or self._due:
+                self._look()
+        finally:
+            for child in self._children:
+                child.handle.kill()
+                child.handle.join()
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        """SIGTERM: finish within the drain timeout. SIGINT, or a second signal: tell the agents and end now."""
+        again = self._drain_timeout is not None
+        seconds = 0.0 if again or number == signal.SIGINT else self._settings.drain_timeout
+        self._drain_timeout = seconds
+        self._drain_until = time.monotonic() + seconds
+        self._due.clear()
+        for child in self._children:
+            self._drain(child)
+
+    def _drain(self, child: _Child) -> None:
+        assert self._drain_timeout is not None
+        with contextlib.suppress(OSError):  # it is gone already; the next look finds it
+            child.pipe.send(("drain", self._drain_timeout))
+
+    def _start(self) -> None:
+        pulse = Pulse()
+        ours, theirs = self._context.Pipe()
+        handle = self._context.Process(
+            target=process.main, args=(self._settings, pulse.shared, theirs), name="env-worker stepper"
+        )
+        handle.start()
+        theirs.close()
+        child = _Child(handle, ours, pulse)
+        self._children.append(child)
+        if self._drain_timeout is not None:  # a signal came while it was being started
+            self._drain(child)
+
+    def _look(self) -> None:
+        """Once around: hear the children, kill the hung, replace the dead."""
+        wait([child.pipe for child in self._children] + [child.handle.sentinel for child in self._children], POLL_S)
+        now = time.monotonic()
+        for child in list(self._children):
+            self._hear(child)
+            if child.handle.exitcode is not None:
+                self._died(child, now)
+            elif child.pulse.busy_s(now) > self._settings.step_timeout + KILL_GRACE_S or self._overdue(now):
+                log.error("stepper %d does not end by itself; killing it", child.handle.pid)
+                child.handle.kill()
+        while self._due and self._due[0] <= now:
+            self._due.pop(0)
+            self._start()
+
+    def _overdue(self, now: float) -> bool:
+        return self._drain_timeout is not None and now > self._drain_until + process.GRACE_S + KILL_GRACE_S
+
+    def _hear(self, child: _Child) -> None:
+        try:
+            while child.pipe.poll():
+                what, text = child.pipe.recv()
+                if what == "failed":
+                    raise WorkerFailed(text)
+                log.info("serving %s as %s", ", ".join(self._settings.env_ids), text)
+        except (EOFError, OSError):
+            pass  # it is dead or dying; its exit code tells
+
+    def _died(self, child: _Child, now: float) -> None:
+        self._children.remove(child)
+        child.handle.join()
+        child.pipe.close()
+        if self._drain_timeout is not None:
+            return
+        self._pauses = 0 if now - child.born > STABLE_S else self._pauses + 1
+        pause = 0.0 if self._pauses <= 1 else min(MAX_PAUSE_S, 0.5 * 2 ** (self._pauses - 2))
+        log.error("stepper %d ended (%s); replacing it in %g s", child.handle.pid, _ending(child), pause)
+        self._due = sorted([*self._due, now + pause])
+
+
+def _ending(child: _Child) -> str:
+    code = child.handle.exitcode
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return "an env hung" if code == process.EXIT_HUNG else f"exit code {code}"
+
