@@ -1,0 +1,99 @@
+"""What a user of a remote env can see go wrong.
+
+* ``RemoteEnvError`` — root of all below.
+
+  * ``UnknownEnv`` — nobody serves that env id; the text says what is served.
+  * ``NoFreeWorker`` — it is served, but no worker took the request in time. Also a ``TimeoutError``.
+  * ``Busy`` — so many wait for that env already that the broker takes no more.
+  * ``BadKwargs`` — the env refuses its keyword arguments.
+  * ``InvalidAction`` — an action that is not in the action space. Also a ``ValueError``. Nothing was stepped.
+  * ``EnvError`` — the env itself raised; the episode goes on.
+  * ``StepTimeout`` — no reply in time. Also a ``TimeoutError``. ``wait()``, ``reset()`` and ``close()`` are legal then.
+  * ``NotReset`` — ``step`` or ``render`` before ``reset``. Also Gymnasium's ``ResetNeeded``.
+  * ``EnvClosed`` — used after ``close``. Also Gymnasium's ``ClosedEnvironmentError``.
+  * ``EpisodeEnded`` — the worker ended the episode: drained, idle for too long, or the env hung.
+  * ``WorkerLost`` — the worker cannot be reached any more, and the env's state with it.
+  * ``ProtocolFailure`` — the two sides do not understand each other: versions, or bytes that are no message.
+"""
+
+from __future__ import annotations
+
+import gymnasium
+
+from protocol.errors import ErrorCode
+from protocol.messages import Error
+
+
+class RemoteEnvError(Exception):
+    """Anything that is wrong with a remote env."""
+
+
+class UnknownEnv(RemoteEnvError):
+    """Nobody serves that env id."""
+
+
+class NoFreeWorker(RemoteEnvError, TimeoutError):
+    """The env is served, but no worker took the request in time."""
+
+
+class Busy(RemoteEnvError):
+    """The queue of requests for that env is full."""
+
+
+class BadKwargs(RemoteEnvError, TypeError):
+    """The env refuses its keyword arguments."""
+
+
+class InvalidAction(RemoteEnvError, ValueError):
+    """An action that is not in the action space."""
+
+
+class EnvError(RemoteEnvError):
+    """The env raised; the text has the type and the message of what it raised."""
+
+
+class StepTimeout(RemoteEnvError, TimeoutError):
+    """No reply in time. ``wait()``, ``reset()`` and ``close()`` are legal now, another ``step()`` is not."""
+
+
+class NotReset(RemoteEnvError, gymnasium.error.ResetNeeded):
+    """``step`` or ``render`` before ``reset``."""
+
+
+class EnvClosed(RemoteEnvError, gymnasium.error.ClosedEnvironmentError):
+    """Used after ``close``."""
+
+
+class EpisodeEnded(RemoteEnvError):
+    """The worker ended the episode."""
+
+
+class WorkerLost(RemoteEnvError, ConnectionError):
+    """The worker cannot be reached any more, and the env's state is lost with it."""
+
+
+class ProtocolFailure(RemoteEnvError):
+    """The two sides do not understand each other."""
+
+
+_BY_CODE: dict[str, type[RemoteEnvError]] = {
+    ErrorCode.UNSUPPORTED_VERSION.value: ProtocolFailure,
+    ErrorCode.MALFORMED.value: ProtocolFailure,
+    ErrorCode.ILLEGAL.value: ProtocolFailure,
+    ErrorCode.STEP_CONFLICT.value: ProtocolFailure,
+    ErrorCode.STEP_GAP.value: ProtocolFailure,
+    ErrorCode.STEP_STALE.value: ProtocolFailure,
+    ErrorCode.UNKNOWN_ENV.value: UnknownEnv,
+    ErrorCode.BAD_KWARGS.value: BadKwargs,
+    ErrorCode.BAD_ACTION.value: InvalidAction,
+    ErrorCode.STEP_TIMEOUT.value: EpisodeEnded,
+    ErrorCode.IDLE_TIMEOUT.value: EpisodeEnded,
+    ErrorCode.DRAINING.value: EpisodeEnded,
+    ErrorCode.WORKER_FAILED.value: WorkerLost,
+}
+
+
+def from_message(error: Error, env_id: str) -> RemoteEnvError:
+    """The exception for an ``error`` message of a worker."""
+    kind = _BY_CODE.get(error.code, EnvError)
+    return kind(f"{env_id}: {error.text} [{error.code}, fault of the {error.fault}]")

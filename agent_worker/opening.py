@@ -1,0 +1,225 @@
+"""How an episode is opened: ``make``, wait in line for a worker, ``accepted``, ``status``."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent_worker.census import Census
+from agent_worker.errors import Busy, NoFreeWorker, ProtocolFailure, UnknownEnv, WorkerLost, from_message
+from broker import shared, topology
+from broker.errors import TopologyMissing
+from broker.port import Kind, Receipt
+from protocol.agent_dialogue import AgentDialogue
+from protocol.description import Description
+from protocol.errors import RemoteProtocolError
+from protocol.messages import Accepted, Error, Status
+
+if TYPE_CHECKING:
+    from broker.port import Connection, Mailbox, Subscription
+
+log = logging.getLogger("gymbroker")
+
+ATTEMPTS = 3
+"""So many workers may die of one ``make`` before it is given up: it cannot walk through the whole fleet."""
+
+ASK_AGAIN_S = 0.5
+"""How often an agent looks whether somebody serves its env by now."""
+
+TELL_EVERY_S = 5.0
+"""How often it says that it waits."""
+
+PROBE_S = 1.0
+
+MARGIN_S = 5.0
+"""How much longer than the worker says building takes the agent waits for ``status``."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asks for. All times are in seconds."""
+
+    broker: str
+    env_id: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    render_mode: str | None = None
+    make_timeout: float = 30.0
+    """How long to wait for a worker that serves the env and has a free slot."""
+    resume_window: float = 2.0
+    """How long a worker that cannot be reached may take to come back; 0: none."""
+    connect_timeout: float = 30.0
+    """How long to try to reach the broker at first."""
+    reconnect_timeout: float = 15.0
+    """How long to try to reach it again when the connection broke in the middle of an episode."""
+    name: str = "agent worker"
+    """Name of the connection, shown to the broker's operator."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An episode that a worker has opened for us."""
+
+    connection: Connection
+    mailbox: Mailbox
+    inbox: Subscription
+    dialogue: AgentDialogue
+    description: Description
+
+
+def open_episode(wish: Wish) -> Opened:
+    """Open an episode. Raises ``RemoteEnvError`` or ``BrokerError``; nothing is left at the broker then."""
+    connection = shared(wish.broker, timeout_s=wish.connect_timeout, name=wish.name)
+    deadline = time.monotonic() + wish.make_timeout
+    return _Opening(wish, connection, deadline).run()
+
+
+def percept_inbox(connection: Connection, mailbox: Mailbox, dialogue: AgentDialogue, deadline: float) -> Subscription:
+    """The queue that replies come to. Raises ``TopologyMissing`` if no worker has ever been at this broker."""
+    keys = [
+        topology.percept_key(dialogue.episode, dialogue.incarnation),
+        topology.percept_control_key(dialogue.episode),
+    ]
+    return connection.inbox(topology.PERCEPTS, keys, mailbox, dialogue, prefetch=0, deadline=deadline)
+
+
+class _Opening:
+    """One attempt of a user to get an env, over as many ``make`` messages as that takes."""
+
+    def __init__(self, wish: Wish, connection: Connection, deadline: float) -> None:
+        self._wish, self._connection, self._deadline = wish, connection, deadline
+        self._mailbox = connection.mailbox()
+        self._dialogue = AgentDialogue(secrets.token_hex(16), connection.incarnation)
+        self._census = Census(connection)
+        self._inbox: Subscription | None = None
+        self._told = 0.0
+
+    def run(self) -> Opened:
+        try:
+            self._inbox = self._own_inbox()
+            for attempt in range(1, ATTEMPTS + 1):
+                self._ask(attempt)
+                accepted = self._wait_accepted()
+                status = self._wait_status(accepted)
+                if status is not None:
+                    return self._opened(status)
+                log.warning("%s: a worker died while it made the env (attempt %d)", self._wish.env_id, attempt)
+            raise WorkerLost(f"{self._wish.env_id}: {ATTEMPTS} workers died while they made this env; not asking more")
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            self._census.close()
+
+    def _opened(self, status: Status) -> Opened:
+        assert self._inbox is not None
+        try:
+            description = Description.from_content(status.content)
+        except RemoteProtocolError as error:
+            raise ProtocolFailure(f"{self._wish.env_id}: the worker's status cannot be read: {error}") from error
+        return Opened(self._connection, self._mailbox, self._inbox, self._dialogue, description)
+
+    def _own_inbox(self) -> Subscription:
+        while True:
+            try:
+                return percept_inbox(self._connection, self._mailbox, self._dialogue, self._deadline)
+            except TopologyMissing:
+                self._wait_for_somebody()
+
+    def _ask(self, attempt: int) -> None:
+        """Publish ``make`` until it lies in a queue."""
+        wish = self._wish
+        body = self._dialogue.make(wish.env_id, attempt=attempt, kwargs=wish.kwargs, render_mode=wish.render_mode)
+        while True:
+            receipt = self._connection.publish(
+                topology.REQUESTS,
+                wish.env_id,
+                body,
+                deadline=self._deadline,
+                persistent=True,
+                expires_s=max(0.001, self._deadline - time.monotonic()),
+            )
+            if receipt is Receipt.ROUTED:
+                return
+            if receipt is Receipt.REFUSED:
+                raise Busy(f"{wish.env_id}: the queue of requests for it is full ({topology.REQUESTS_LENGTH} wait)")
+            self._wait_for_somebody()
+
+    def _wait_for_somebody(self) -> None:
+        """Nobody has ever served this env here: wait a little, and say so."""
+        self._census.ask()
+        arrival = self._mailbox.get(min(self._deadline, time.monotonic() + ASK_AGAIN_S))
+        if arrival is None and time.monotonic() >= self._deadline:
+            served = self._census.served()
+            there = f"served there: {', '.join(served)}" if served else "no env worker is there"
+            raise UnknownEnv(
+                f"{self._wish.env_id!r} is not served at {self._connection.label}; {there} "
+                f"(waited {self._wish.make_timeout:g} s)"
+            )
+        self._tell(f"no worker serves {self._wish.env_id!r} yet")
+
+    def _wait_accepted(self) -> Accepted | Status:
+        """A worker takes the ``make``; until then we stand in line."""
+        while True:
+            arrival = self._mailbox.get(min(self._deadline, time.monotonic() + TELL_EVERY_S))
+            if arrival is None:
+                if time.monotonic() >= self._deadline:
+                    raise NoFreeWorker(
+                        f"{self._wish.env_id!r}: no worker took the request within {self._wish.make_timeout:g} s "
+                        f"at {self._connection.label} ({self._census.describe(self._wish.env_id)})"
+                    )
+                self._census.ask()
+                self._tell(f"waiting in line for a worker with a free slot for {self._wish.env_id!r}")
+            elif arrival.kind is Kind.MESSAGE:
+                message = self._receive(arrival.body)
+                if isinstance(message, (Accepted, Status)):
+                    return message
+
+    def _wait_status(self, accepted: Accepted | Status) -> Status | None:
+        """The env is there; or None: the worker died over it."""
+        if isinstance(accepted, Status):
+            return accepted
+        key = topology.act_key(self._dialogue.episode, accepted.incarnation)
+        self._connection.watch(key, self._mailbox, self._dialogue)
+        started = time.monotonic()
+        deadline = started + accepted.deadline_s + MARGIN_S
+        pause, probe_at = PROBE_S, started + PROBE_S
+        while (now := time.monotonic()) < deadline:
+            arrival = self._mailbox.get(min(deadline, probe_at))
+            if arrival is None:
+                if now >= probe_at:
+                    pause *= 2
+                    probe_at = now + pause
+                    self._connection.send(topology.ACTS, key, self._dialogue.probe())
+            elif arrival.kind is not Kind.MESSAGE:
+                if arrival.key == key:
+                    self._connection.unwatch(key)
+                    return None
+            elif isinstance(message := self._receive(arrival.body), Status):
+                return message
+        raise NoFreeWorker(
+            f"{self._wish.env_id!r}: a worker accepted the request, but its env was not there within "
+            f"{deadline - started:.1f} s"
+        )
+
+    def _receive(self, body: bytes) -> Any:
+        try:
+            message = self._dialogue.receive(body)
+        except RemoteProtocolError as error:
+            raise ProtocolFailure(f"{self._wish.env_id}: the worker broke the protocol: {error}") from error
+        if isinstance(message, Error):
+            raise from_message(message, self._wish.env_id)
+        return message
+
+    def _tell(self, what: str) -> None:
+        now = time.monotonic()
+        if now - self._told >= TELL_EVERY_S:
+            self._told = now
+            log.warning("%s at %s; giving up in %.0f s", what, self._connection.label, max(0.0, self._deadline - now))
+
+    def _give_up(self) -> None:
+        """Leave nothing behind. A worker that comes later finds no queue of ours, and drops the request."""
+        if self._inbox is not None and not self._connection.closed:
+            self._connection.cancel(self._inbox)

@@ -1,0 +1,195 @@
+"""What a remote env is, whichever library's ``Env`` it is presented as: an episode that is opened when it is needed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from agent_worker.errors import EnvClosed, InvalidAction, ProtocolFailure
+from agent_worker.opening import Wish
+from agent_worker.session import Session
+from agent_worker.spaces import to_space
+from protocol.coders import coder
+from protocol.errors import DecodeError, EncodeError
+from protocol.messages import Act, Frame, Percept, Render, Reset
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from typing_extensions import Self
+
+    from protocol.description import Description
+    from protocol.messages import Message
+
+DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
+
+CLOSE_TIMEOUT_S = 5.0
+"""How long ``close`` waits for the worker to say that the env is closed."""
+
+
+def broker_url(broker: str | None) -> str:
+    """``broker``, or the environment's ``GYMBROKER_URL``, or RabbitMQ on this machine."""
+    return broker or os.environ.get("GYMBROKER_URL") or DEFAULT_BROKER
+
+
+class _Metadata:
+    """On the class: what ``make`` of either library wants to see. On an env: the remote env's own."""
+
+    _of_class: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"]}
+
+    def __get__(self, env: RemoteMethods | None, owner: type) -> dict[str, Any]:
+        if env is None:
+            return dict(self._of_class)
+        found = dict(env.description.metadata)
+        found["render_modes"] = [mode for mode in found.get("render_modes") or () if mode != "human"]
+        return found
+
+
+class RemoteMethods:
+    """The methods of a remote env that are the same for gymnasium and gym. See ``RemoteEnv`` for the arguments."""
+
+    metadata: Any = _Metadata()
+    """The env's own, without the render mode ``human``."""
+
+    _spaces: ClassVar[ModuleType]
+    _graph: ClassVar[Any]
+
+    def __init__(
+        self,
+        env_id: str,
+        broker: str | None = None,
+        *,
+        render_mode: str | None = None,
+        make_timeout: float = 30.0,
+        step_timeout: float = 300.0,
+        resume_window: float = 2.0,
+        connect_timeout: float = 30.0,
+        **kwargs: Any,
+    ) -> None:
+        if render_mode == "human":
+            raise ValueError("render_mode: a remote env sends frames: 'rgb_array'; 'human' would draw at the worker")
+        self._wish = Wish(
+            broker=broker_url(broker),
+            env_id=env_id,
+            kwargs=kwargs,
+            render_mode=render_mode,
+            make_timeout=make_timeout,
+            resume_window=resume_window,
+            connect_timeout=connect_timeout,
+        )
+        self.render_mode = render_mode
+        self.step_timeout = step_timeout
+        """Seconds to wait for each reply."""
+        self._session: Session | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._used = self._closed = False
+
+    def open(self) -> Self:
+        """Open the episode now instead of when it is first needed; returns the env itself."""
+        self._open()
+        return self
+
+    def _open(self) -> Session:
+        if self._session is not None:
+            return self._session
+        if self._closed:
+            raise EnvClosed(f"{self._wish.env_id}: used after close(); make a new env")
+        session = Session.open(self._wish)
+        description = session.description
+        self._observation_space = to_space(description.observation_space, self._spaces)
+        self._action_space = to_space(description.action_space, self._spaces)
+        self._observations = coder(description.observation_space, bounds=False, graph=self._graph)
+        self._actions = coder(description.action_space, bounds=True, graph=self._graph)
+        self._finalizer = weakref.finalize(self, session.close, 0.0, "the env was dropped without close()")
+        self._session = session
+        return session
+
+    @property
+    def description(self) -> Description:
+        """What the worker says about the env: its own spec, spaces and limits, and the worker's name."""
+        return self._open().description
+
+    @property
+    def observation_space(self) -> Any:
+        """The env's own, rebuilt from the wire; always the same object."""
+        self._open()
+        return self._observation_space
+
+    @property
+    def action_space(self) -> Any:
+        """The env's own, rebuilt from the wire; always the same object."""
+        self._open()
+        return self._action_space
+
+    def _reset(self, seed: int | None, options: dict[Any, Any] | None) -> tuple[Any, dict[Any, Any]]:
+        session = self._open()
+        self._used = True
+        try:
+            percept = session.request(Reset, self.step_timeout, seed=seed, options=options)
+        except EncodeError as error:
+            raise InvalidAction(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error
+        assert isinstance(percept, Percept)
+        return self._observe(percept), percept.info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        """As the env's own: observation, reward, terminated, truncated, info.
+
+        Raises ``InvalidAction``, before anything is sent, if ``action`` is not in the action space. An action of
+        another width of the same kind (float64 for float32) is cast.
+        """
+        session = self._session or self._open()
+        try:
+            wire = self._actions.encode(action)
+        except EncodeError as error:
+            raise InvalidAction(f"{self._wish.env_id}: {error}") from error
+        return self._five(session.request(Act, self.step_timeout, action=wire))
+
+    def wait(self, timeout: float) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        """After a ``StepTimeout`` of ``step``: wait ``timeout`` seconds more for its result."""
+        return self._five(self._open().wait(timeout))
+
+    def _five(self, percept: Message) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        assert isinstance(percept, Percept)
+        return self._observe(percept), float(percept.reward), percept.terminated, percept.truncated, percept.info  # type: ignore[return-value]
+
+    def _observe(self, percept: Percept) -> Any:
+        try:
+            return self._observations.decode(percept.observation)
+        except DecodeError as error:
+            raise ProtocolFailure(f"{self._wish.env_id}: the worker's observation cannot be read: {error}") from error
+
+    def render(self) -> Any:
+        """A frame, (height, width, 3) uint8 for ``rgb_array``; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        frame = self._open().request(Render, self.step_timeout)
+        assert isinstance(frame, Frame)
+        return frame.frame
+
+    def close(self) -> None:
+        """End the episode and free the worker's slot. Safe to call twice, and quiet if the worker is gone."""
+        self._closed = True
+        session, self._session = self._session, None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        if session is not None:
+            session.close(CLOSE_TIMEOUT_S)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only what makes an equal env elsewhere: an episode that runs cannot be in two places."""
+        if self._used:
+            raise pickle.PicklingError(f"{self._wish.env_id}: a remote env can be pickled before its first reset only")
+        wish = self._wish
+        return {
+            "env_id": wish.env_id, "broker": wish.broker, "render_mode": wish.render_mode,
+            "make_timeout": wish.make_timeout, "step_timeout": self.step_timeout,
+            "resume_window": wish.resume_window, "connect_timeout": wish.connect_timeout, **wish.kwargs,
+        }  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._wish.env_id}>"

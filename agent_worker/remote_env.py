@@ -1,0 +1,64 @@
+"""An env in another process, as a ``gymnasium.Env``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import GraphInstance
+
+from agent_worker.remote import RemoteMethods
+
+ENTRY_POINT = "agent_worker.remote_env:RemoteEnv"
+
+
+class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[misc]
+    """``env_id``, hosted by an env worker at ``broker``; to be used like the env itself.
+
+    The episode is opened when it is first needed (spaces, metadata, ``reset``), so that the env can be pickled before.
+    Observations are writable arrays of the space's dtype; rewards are Python floats, the two flags Python bools.
+
+    Args:
+        env_id: exactly as the worker was told to serve it.
+        broker: URL; else the environment's ``GYMBROKER_URL``, else RabbitMQ on this machine. ``memory://`` works in
+            one process.
+        render_mode: ``rgb_array`` or another mode of the env that gives frames; ``human`` would draw at the worker.
+        make_timeout: seconds to wait for a worker that serves the env and has a free slot.
+        step_timeout: seconds to wait for each reply. Whether the worker lives is found out much sooner.
+        resume_window: seconds that a worker that cannot be reached has to come back; 0 raises at once.
+        connect_timeout: seconds to try to reach the broker.
+        kwargs: keyword arguments of the env.
+
+    Raises (here and in all methods) ``agent_worker.errors.RemoteEnvError`` and ``broker.errors.BrokerError``.
+    """
+
+    _spaces = gymnasium.spaces
+    _graph = GraphInstance
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How to make this env again, with the env's own limits; or the one of ``gymnasium.make``, if that made it."""
+        if self._spec is None:
+            wish, own = self._wish, self.description.spec
+            self._spec = EnvSpec(
+                "remote/Env-v0",
+                entry_point=ENTRY_POINT,
+                reward_threshold=own.get("reward_threshold"),
+                nondeterministic=bool(own.get("nondeterministic", False)),
+                max_episode_steps=own.get("max_episode_steps"),
+                order_enforce=False,
+                disable_env_checker=True,
+                kwargs={"env_id": wish.env_id, "broker": wish.broker, **wish.kwargs},
+            )
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """As the env's own ``reset``: the same seed gives the same run as a local env."""
+        gymnasium.Env.reset(self, seed=seed)
+        return self._reset(seed, options)

@@ -1,0 +1,92 @@
+"""The protocol's specs to spaces of gymnasium or gym (the other direction is ``env_worker.spaces``)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from protocol.specs import (
+    BoxSpec,
+    DictSpec,
+    DiscreteSpec,
+    GraphSpec,
+    MultiBinarySpec,
+    MultiDiscreteSpec,
+    OneOfSpec,
+    SequenceSpec,
+    TextSpec,
+    TupleSpec,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from protocol.specs import Spec
+
+
+def to_space(spec: Spec, spaces: ModuleType) -> Any:
+    """The space of ``spec``, of the library whose module ``spaces`` is (``gymnasium.spaces`` or ``gym.spaces``).
+
+    Raises ``TypeError`` for what gym 0.26 does not have: OneOf, stacked Sequence, a start of MultiDiscrete, dtypes of
+    Discrete. Use ``api="gymnasium"`` for such envs.
+    """
+    modern = hasattr(spaces, "OneOf")
+    match spec:
+        case BoxSpec():
+            low, high = (np.broadcast_to(bound, spec.shape).astype(spec.dtype) for bound in (spec.low, spec.high))
+            return spaces.Box(low=low, high=high, shape=spec.shape, dtype=np.dtype(spec.dtype))
+        case DiscreteSpec():
+            return _discrete(spec, spaces, modern)
+        case MultiBinarySpec():
+            return spaces.MultiBinary(spec.n)
+        case MultiDiscreteSpec():
+            return _multi_discrete(spec, spaces, modern)
+        case TextSpec():
+            return spaces.Text(spec.max_length, min_length=spec.min_length, charset=spec.characters)
+        case TupleSpec():
+            return spaces.Tuple([to_space(part, spaces) for part in spec.spaces])
+        case DictSpec():
+            # An OrderedDict keeps its order; a plain dict would be sorted by its keys.
+            return spaces.Dict(OrderedDict((key, to_space(part, spaces)) for key, part in spec.items))
+        case SequenceSpec():
+            return _sequence(spec, spaces, modern)
+        case GraphSpec():
+            edge = None if spec.edge is None else to_space(spec.edge, spaces)
+            return spaces.Graph(node_space=to_space(spec.node, spaces), edge_space=edge)
+        case OneOfSpec():
+            if not modern:
+                raise _not_in_gym("the OneOf space")
+            return spaces.OneOf([to_space(part, spaces) for part in spec.spaces])
+    raise TypeError(f"unknown spec {type(spec).__name__}")
+
+
+def _discrete(spec: DiscreteSpec, spaces: ModuleType, modern: bool) -> Any:
+    if modern:
+        return spaces.Discrete(spec.n, start=spec.start, dtype=np.dtype(spec.dtype))
+    if spec.dtype != "int64":
+        raise _not_in_gym(f"a Discrete space of {spec.dtype}")
+    return spaces.Discrete(spec.n, start=spec.start)
+
+
+def _multi_discrete(spec: MultiDiscreteSpec, spaces: ModuleType, modern: bool) -> Any:
+    nvec, dtype = np.asarray(spec.nvec), np.dtype(spec.dtype)
+    if modern:
+        return spaces.MultiDiscrete(nvec, dtype=dtype, start=np.asarray(spec.start))
+    if np.any(np.asarray(spec.start)):
+        raise _not_in_gym("a MultiDiscrete space with a start")
+    return spaces.MultiDiscrete(nvec, dtype=dtype)
+
+
+def _sequence(spec: SequenceSpec, spaces: ModuleType, modern: bool) -> Any:
+    feature = to_space(spec.feature, spaces)
+    if modern:
+        return spaces.Sequence(feature, stack=spec.stack)
+    if spec.stack:
+        raise _not_in_gym("a stacked Sequence space")
+    return spaces.Sequence(feature)
+
+
+def _not_in_gym(what: str) -> TypeError:
+    return TypeError(f'gym 0.26 has not {what}; use api="gymnasium" for this env')
