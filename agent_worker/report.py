@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,14 +50,12 @@ _ROWS = (
 
 def summary_table(summaries: Mapping[str, Summary]) -> Table:
     """One column for each summary, headed by its label; a dash where there is no figure. Print it by a ``Console``."""
-    table = Table("", *(str(label) for label in summaries))
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table("", *(Column(Text(label), justify="right") for label in summaries))
     for title, name, form in _ROWS:
         figures = [getattr(summary, name) for summary in summaries.values()]
         if name == "interrupted" and not any(figures):
             continue
-        table.add_row(title, *("-" if figure is None else form.format(figure) for figure in figures))
+        table.add_row(title, *(Text("-" if figure is None else form.format(figure)) for figure in figures))
     return table
 
 
