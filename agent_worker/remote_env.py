@@ -10,8 +10,6 @@ from gymnasium.spaces import GraphInstance
 
 from agent_worker.remote import RemoteMethods
 
-ENTRY_POINT = "agent_worker.remote_env:RemoteEnv"
-
 
 class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[misc]
     """``env_id``, hosted by an env worker at ``broker``; to be used like the env itself.
@@ -44,7 +42,7 @@ class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[misc]
             wish, own = self._wish, self.description.spec
             self._spec = EnvSpec(
                 "remote/Env-v0",
-                entry_point=ENTRY_POINT,
+                entry_point=f"{type(self).__module__}:{type(self).__qualname__}",
                 reward_threshold=own.get("reward_threshold"),
                 nondeterministic=bool(own.get("nondeterministic", False)),
                 max_episode_steps=own.get("max_episode_steps"),

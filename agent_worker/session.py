@@ -17,7 +17,7 @@ from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind
 from protocol.agent_dialogue import Stray
 from protocol.errors import LocalProtocolError, RemoteProtocolError
-from protocol.messages import Act, Close, Error, Render, Resume
+from protocol.messages import Act, Close, Error, Render, Resume, Working
 from protocol.rules import PROVISIONAL, State
 
 if TYPE_CHECKING:
@@ -154,6 +154,18 @@ class Session:
         connection.watch(control, self._mailbox, self._dialogue)
         self._address()
         connection.send(topology.ACTS, control, resume)
+
+    def ping(self, timeout: float) -> float:
+        """Seconds of a round trip to the worker and back, without its env. Raises as ``request`` does."""
+        started = time.monotonic()
+        deadline = started + timeout
+        self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
+        while (arrival := self._mailbox.get(min(deadline, self._lost_until))) is not None:
+            if arrival.kind is Kind.MESSAGE and isinstance(self._dialogue.receive(arrival.body), Working):
+                return time.monotonic() - started
+            if arrival.kind is not Kind.MESSAGE:
+                raise self._lost()
+        raise self._overdue(time.monotonic() - started)
 
     def close(self, timeout: float, reason: str = "") -> None:
         """End the episode, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""

@@ -113,7 +113,7 @@ class Episode:
             return event.body
         if isinstance(event, (Reset, Act, Render, Call, Close)):
             return self._execute(event)
-        return None  # a probe: that it arrived is all that it asked
+        return self.dialogue.working(0.0)  # a probe, and with one stepping thread nothing is being executed now
 
     def _execute(self, request: Request) -> bytes:
         try:

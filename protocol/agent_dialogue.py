@@ -136,6 +136,8 @@ class AgentDialogue:
         if isinstance(message, Error) and message.ends:
             self.state, self.pending = State.ENDED, None
             return message
+        if isinstance(message, Working):
+            return message  # it lives: also an answer to a probe where nothing is pending
         if isinstance(message, (Probe, Resume, Status, Accepted)):
             return self._ignore("nothing new")
         pending = self.pending
@@ -146,8 +148,6 @@ class AgentDialogue:
             return self._ignore("an older step")
         if message.step_id > pending.step_id:
             raise RemoteProtocolError(f"reply to step {message.step_id}, but {_name(pending)} is the newest request")
-        if isinstance(message, Working):
-            return message
         if isinstance(message, Error) and message.code in _NOT_CONSUMED:
             self._next, self.pending = pending.step_id, None
             return message

@@ -48,7 +48,10 @@ class EnvDialogue:
         return encode(Accepted(self.episode, OUTSIDE, self.incarnation, deadline_s))
 
     def working(self, deadline_s: float) -> bytes:
-        """The request is being executed, for ``deadline_s`` seconds more at the most. May be called while it runs."""
+        """Answer to a probe: I live, and execute the last request for ``deadline_s`` seconds more at the most.
+
+        0 where nothing is being executed.
+        """
         return encode(Working(self.episode, self._step_id, self.incarnation, deadline_s))
 
     def probe(self) -> bytes:
@@ -61,8 +64,8 @@ class EnvDialogue:
         return encode(Resume(self.episode, self._step_id, incarnation, previous))
 
     def receive(self, body: bytes) -> Request | Probe | Answer | None:
-        """What to do with ``body``: a request to execute (then call ``reply``), a ``Probe`` (answer with ``working``
-        if something is being executed), an ``Answer`` to send, or None for what a stranger or an older incarnation said.
+        """What to do with ``body``: a request to execute (then call ``reply``), a ``Probe`` (answer with ``working``),
+        an ``Answer`` to send, or None for what a stranger or an older incarnation said.
 
         Never raises for what the other side did: what is malformed or illegal is an ``Answer`` with an ``error``.
         """

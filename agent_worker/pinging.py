@@ -1,0 +1,69 @@
+"""How long a round trip to an env worker takes."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent_worker.census import Census
+from agent_worker.errors import UnknownEnv
+from agent_worker.opening import Wish
+from agent_worker.remote import broker_url
+from agent_worker.session import Session
+from broker import shared
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Round trips to one worker, in microseconds."""
+
+    broker: str
+    server: str
+    worker: str
+    env_id: str
+    count: int
+    rtt_us_min: float
+    rtt_us_p50: float
+    rtt_us_p99: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dict that is JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} round trips to {self.worker} ({self.env_id}) through {self.server} at {self.broker}: "
+            f"min {self.rtt_us_min:.0f} us, p50 {self.rtt_us_p50:.0f} us, p99 {self.rtt_us_p99:.0f} us"
+        )
+
+
+def ping(env_id: str | None, broker: str | None, count: int, timeout: float) -> Ping:
+    """Open an episode of ``env_id`` (None: of any env that is served), and send it ``count`` probes.
+
+    Raises ``RemoteEnvError`` or ``BrokerError``; ``timeout`` seconds is the bound of each wait.
+    """
+    url = broker_url(broker)
+    connection = shared(url, timeout_s=timeout, name="agent worker ping")
+    if env_id is None:
+        census = Census(connection)
+        served = census.served()
+        census.close()
+        if not served:
+            raise UnknownEnv(f"no env worker is at {connection.label}")
+        env_id = served[0]
+    session = Session.open(Wish(url, env_id, make_timeout=timeout, connect_timeout=timeout))
+    try:
+        rtts_us = sorted(session.ping(timeout) * 1e6 for _ in range(count))
+    finally:
+        session.close(timeout)
+    return Ping(
+        broker=connection.label,
+        server=" ".join(connection.server.get(name, "") for name in ("product", "version")).strip(),
+        worker=session.description.worker,
+        env_id=env_id,
+        count=count,
+        rtt_us_min=rtts_us[0],
+        rtt_us_p50=statistics.median(rtts_us),
+        rtt_us_p99=rtts_us[min(count - 1, int(count * 0.99))],
+    )

@@ -1,0 +1,109 @@
+"""gymbroker: reinforcement-learning environments as a service over RabbitMQ.
+
+An *env worker* owns environments, an *agent worker* owns a policy; they meet at a RabbitMQ broker::
+
+    $ env-worker serve CartPole-v1 --broker amqp://...        # one party, one machine
+
+    env = gymbroker.make("CartPole-v1", broker="amqp://...")  # another
+    observation, info = env.reset(seed=42)
+    observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    env.close()
+
+Importing it makes ``gymnasium.make("gymbroker:remote/CartPole-v1", broker=...)`` and the same of ``gym`` work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from agent_worker.errors import (
+    BadKwargs,
+    Busy,
+    EnvClosed,
+    EnvError,
+    EpisodeEnded,
+    InvalidAction,
+    NoFreeWorker,
+    NotReset,
+    ProtocolFailure,
+    RemoteEnvError,
+    StepTimeout,
+    UnknownEnv,
+    WorkerLost,
+)
+from broker.errors import BrokerError
+from gymbroker.envs import RemoteEnv
+from gymbroker.registration import register, register_all
+
+if TYPE_CHECKING:
+    from gymbroker.gym_envs import GymRemoteEnv
+
+__all__ = [
+    "BadKwargs",
+    "BrokerError",
+    "Busy",
+    "EnvClosed",
+    "EnvError",
+    "EpisodeEnded",
+    "InvalidAction",
+    "NoFreeWorker",
+    "NotReset",
+    "ProtocolFailure",
+    "RemoteEnv",
+    "RemoteEnvError",
+    "StepTimeout",
+    "UnknownEnv",
+    "WorkerLost",
+    "__version__",
+    "make",
+    "register",
+]
+
+__version__ = "0.1.0"
+
+
+@overload
+def make(
+    env_id: str, broker: str | None = ..., *, api: Literal["gymnasium"] = ..., render_mode: str | None = ..., **kwargs: Any
+) -> RemoteEnv: ...
+
+
+@overload
+def make(
+    env_id: str, broker: str | None = ..., *, api: Literal["gym"], render_mode: str | None = ..., **kwargs: Any
+) -> GymRemoteEnv: ...
+
+
+def make(
+    env_id: str,
+    broker: str | None = None,
+    *,
+    api: Literal["gymnasium", "gym"] = "gymnasium",
+    render_mode: str | None = None,
+    **kwargs: Any,
+) -> RemoteEnv | GymRemoteEnv:
+    """An env that is hosted by an env worker, opened and ready for ``reset``.
+
+    Args:
+        env_id: as the worker was told to serve it, for example ``CartPole-v1``.
+        broker: ``amqp://user:password@host:port/vhost``, ``amqps://...``, or ``memory://`` for one process (a worker is
+            embedded then). Default: the environment's ``GYMBROKER_URL``, else RabbitMQ on this machine.
+        api: ``gymnasium`` gives a ``gymnasium.Env``, ``gym`` a ``gym.Env`` of gym 0.26.
+        render_mode: ``rgb_array`` or another mode that gives frames.
+        kwargs: time-outs of ``RemoteEnv`` (``make_timeout``, ``step_timeout``, ...) and keyword arguments of the env.
+
+    Raises:
+        UnknownEnv: nobody serves it within ``make_timeout`` seconds; the text says what is served.
+        NoFreeWorker, BadKwargs, EnvError, ...: see ``agent_worker.errors``.
+        BrokerError: the broker cannot be reached, or refuses us.
+    """
+    if api == "gymnasium":
+        return RemoteEnv(env_id, broker, render_mode=render_mode, **kwargs).open()
+    if api == "gym":
+        from gymbroker.gym_envs import GymRemoteEnv
+
+        return GymRemoteEnv(env_id, broker, render_mode=render_mode, **kwargs).open()
+    raise ValueError(f"api: expected 'gymnasium' or 'gym', got {api!r}")
+
+
+register_all()

@@ -1,0 +1,5 @@
+"""``python -m gymbroker``."""
+
+from gymbroker.cli import app
+
+app()

@@ -1,0 +1,20 @@
+"""Remote envs as users make them: on ``memory://`` they bring their worker along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent_worker.remote_env import RemoteEnv as _RemoteEnv
+from gymbroker.embedding import ensure_served
+
+if TYPE_CHECKING:
+    from agent_worker.session import Session
+
+
+class RemoteEnv(_RemoteEnv):
+    """As ``agent_worker.RemoteEnv``; on ``memory://`` an env worker is embedded in this process if none serves it."""
+
+    def _open(self) -> Session:
+        if self._session is None and not self._closed:
+            ensure_served(self._wish)
+        return super()._open()

@@ -1,0 +1,20 @@
+"""The twin of ``gymbroker.envs`` for gym 0.26. Imported only where gym is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent_worker.gym_env import GymRemoteEnv as _GymRemoteEnv
+from gymbroker.embedding import ensure_served
+
+if TYPE_CHECKING:
+    from agent_worker.session import Session
+
+
+class GymRemoteEnv(_GymRemoteEnv):
+    """As ``agent_worker.gym_env.GymRemoteEnv``; on ``memory://`` an env worker is embedded if none serves it."""
+
+    def _open(self) -> Session:
+        if self._session is None and not self._closed:
+            ensure_served(self._wish)
+        return super()._open()
