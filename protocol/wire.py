@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import msgpack
+import numpy as np
 
 from protocol.data import ARRAY, CODES, MARKS, default, parts, regroup, revive
 from protocol.errors import DecodeError, EncodeError
@@ -229,10 +230,13 @@ def _admit(value: Any, limits: Limits) -> bool:
             entries = parts(item, limits)
             if entries is not None:
                 room -= len(entries) + _CONTAINER_COST
-                if room < 0 or space < 0:
-                    raise ValueError(f"more than {limits.items} items or {limits.body_bytes} bytes")
+                if room < 0:
+                    raise ValueError(f"more than {limits.items} items")
+                space -= item.nbytes if isinstance(item, np.ndarray) else 0
                 odd_keys = odd_keys or (issubclass(cls, dict) and _are_odd(item))
                 below += entries
+        if space < 0:
+            raise ValueError(f"more than {limits.body_bytes} bytes")
         if not below:
             return odd_keys
         level = below
