@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.codec import decode, encode
 from protocol.errors import DecodeError, ErrorCode, Fault, LocalProtocolError, VersionMismatch
-from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Resume, Working
+from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Reset, Resume, Working
 from protocol.rules import AGENT_SAYS, TRANSITIONS, State
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class EnvDialogue:
             return self._take(request)  # legal at any time, so that nobody is left with an env that he can't close
         if step_id <= last:
             return self._refuse(step_id, ErrorCode.STEP_STALE, f"step {step_id} is over, the last one was {last}")
-        if step_id > last + 1:
+        if step_id > last + 1 and not isinstance(request, Reset):
+            # A reset may skip a request that the agent has given up and that never came: it makes it void anyway.
             return self._refuse(step_id, ErrorCode.STEP_GAP, f"expected step {last + 1}, got {step_id}")
         if self.executing is not None:
             return self._ignore("still executing")  # a shell that steps in one thread never comes here
