@@ -18,10 +18,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import gymnasium
 
 from protocol.errors import ErrorCode
-from protocol.messages import Error
+
+if TYPE_CHECKING:
+    from protocol.messages import Error
 
 
 class RemoteEnvError(Exception):

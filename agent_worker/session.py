@@ -73,7 +73,7 @@ class Session:
         return self._dialogue.state is State.ENDED
 
     def request(self, kind: type[Request], timeout: float, **fields: Any) -> Message:
-        """Ask, and wait for the reply for ``timeout`` seconds at the most. Raises ``RemoteEnvError``, ``BrokerError``."""
+        """Ask, and wait ``timeout`` seconds at the most for the reply. Raises ``RemoteEnvError``, ``BrokerError``."""
         try:
             body = self._dialogue.ask(kind, **fields)
         except LocalProtocolError as error:

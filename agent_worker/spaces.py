@@ -21,6 +21,7 @@ from protocol.specs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from protocol.specs import Spec
@@ -32,60 +33,77 @@ def to_space(spec: Spec, spaces: ModuleType) -> Any:
     Raises ``TypeError`` for what gym 0.26 does not have: OneOf, stacked Sequence, a start of MultiDiscrete, dtypes of
     Discrete. Use ``api="gymnasium"`` for such envs.
     """
-    modern = hasattr(spaces, "OneOf")
-    match spec:
-        case BoxSpec():
-            low, high = (np.broadcast_to(bound, spec.shape).astype(spec.dtype) for bound in (spec.low, spec.high))
-            return spaces.Box(low=low, high=high, shape=spec.shape, dtype=np.dtype(spec.dtype))
-        case DiscreteSpec():
-            return _discrete(spec, spaces, modern)
-        case MultiBinarySpec():
-            return spaces.MultiBinary(spec.n)
-        case MultiDiscreteSpec():
-            return _multi_discrete(spec, spaces, modern)
-        case TextSpec():
-            return spaces.Text(spec.max_length, min_length=spec.min_length, charset=spec.characters)
-        case TupleSpec():
-            return spaces.Tuple([to_space(part, spaces) for part in spec.spaces])
-        case DictSpec():
-            # An OrderedDict keeps its order; a plain dict would be sorted by its keys.
-            return spaces.Dict(OrderedDict((key, to_space(part, spaces)) for key, part in spec.items))
-        case SequenceSpec():
-            return _sequence(spec, spaces, modern)
-        case GraphSpec():
-            edge = None if spec.edge is None else to_space(spec.edge, spaces)
-            return spaces.Graph(node_space=to_space(spec.node, spaces), edge_space=edge)
-        case OneOfSpec():
-            if not modern:
-                raise _not_in_gym("the OneOf space")
-            return spaces.OneOf([to_space(part, spaces) for part in spec.spaces])
-    raise TypeError(f"unknown spec {type(spec).__name__}")
+    return _BUILD[type(spec)](spec, spaces)
 
 
-def _discrete(spec: DiscreteSpec, spaces: ModuleType, modern: bool) -> Any:
-    if modern:
+def _box(spec: BoxSpec, spaces: ModuleType) -> Any:
+    low, high = (np.broadcast_to(bound, spec.shape).astype(spec.dtype) for bound in (spec.low, spec.high))
+    return spaces.Box(low=low, high=high, shape=spec.shape, dtype=np.dtype(spec.dtype))
+
+
+def _discrete(spec: DiscreteSpec, spaces: ModuleType) -> Any:
+    if _is_modern(spaces):
         return spaces.Discrete(spec.n, start=spec.start, dtype=np.dtype(spec.dtype))
     if spec.dtype != "int64":
         raise _not_in_gym(f"a Discrete space of {spec.dtype}")
     return spaces.Discrete(spec.n, start=spec.start)
 
 
-def _multi_discrete(spec: MultiDiscreteSpec, spaces: ModuleType, modern: bool) -> Any:
+def _multi_discrete(spec: MultiDiscreteSpec, spaces: ModuleType) -> Any:
     nvec, dtype = np.asarray(spec.nvec), np.dtype(spec.dtype)
-    if modern:
+    if _is_modern(spaces):
         return spaces.MultiDiscrete(nvec, dtype=dtype, start=np.asarray(spec.start))
     if np.any(np.asarray(spec.start)):
         raise _not_in_gym("a MultiDiscrete space with a start")
     return spaces.MultiDiscrete(nvec, dtype=dtype)
 
 
-def _sequence(spec: SequenceSpec, spaces: ModuleType, modern: bool) -> Any:
+def _sequence(spec: SequenceSpec, spaces: ModuleType) -> Any:
     feature = to_space(spec.feature, spaces)
-    if modern:
+    if _is_modern(spaces):
         return spaces.Sequence(feature, stack=spec.stack)
     if spec.stack:
         raise _not_in_gym("a stacked Sequence space")
     return spaces.Sequence(feature)
+
+
+def _dict(spec: DictSpec, spaces: ModuleType) -> Any:
+    # An OrderedDict keeps its order; a plain dict would be sorted by its keys.
+    return spaces.Dict(OrderedDict((key, to_space(part, spaces)) for key, part in spec.items))
+
+
+def _graph(spec: GraphSpec, spaces: ModuleType) -> Any:
+    edge = None if spec.edge is None else to_space(spec.edge, spaces)
+    return spaces.Graph(node_space=to_space(spec.node, spaces), edge_space=edge)
+
+
+def _one_of(spec: OneOfSpec, spaces: ModuleType) -> Any:
+    if not _is_modern(spaces):
+        raise _not_in_gym("the OneOf space")
+    return spaces.OneOf([to_space(part, spaces) for part in spec.spaces])
+
+
+def _text(spec: TextSpec, spaces: ModuleType) -> Any:
+    return spaces.Text(spec.max_length, min_length=spec.min_length, charset=spec.characters)
+
+
+_BUILD: dict[type, Callable[[Any, ModuleType], Any]] = {
+    BoxSpec: _box,
+    DiscreteSpec: _discrete,
+    MultiBinarySpec: lambda spec, spaces: spaces.MultiBinary(spec.n),
+    MultiDiscreteSpec: _multi_discrete,
+    TextSpec: _text,
+    TupleSpec: lambda spec, spaces: spaces.Tuple([to_space(part, spaces) for part in spec.spaces]),
+    DictSpec: _dict,
+    SequenceSpec: _sequence,
+    GraphSpec: _graph,
+    OneOfSpec: _one_of,
+}
+
+
+def _is_modern(spaces: ModuleType) -> bool:
+    """Whether it is gymnasium's module."""
+    return hasattr(spaces, "OneOf")
 
 
 def _not_in_gym(what: str) -> TypeError:

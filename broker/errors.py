@@ -3,6 +3,7 @@
 * ``BrokerError`` — root of all below. The text never holds a password.
 
   * ``BrokerUnreachable`` — nobody answered at the address, or it does not speak AMQP. Retrying can help.
+  * ``BrokerUntrusted`` — its TLS certificate is not trusted. Retrying cannot help.
   * ``AccessRefused`` — wrong user, password, virtual host or permission. Retrying cannot help.
   * ``ConnectionLost`` — an open connection ended. What was sent on it may or may not have arrived.
   * ``ConnectionForked`` — a connection was used in a child of the process that opened it.
@@ -20,6 +21,10 @@ class BrokerError(Exception):
 
 class BrokerUnreachable(BrokerError, ConnectionError):
     """Nobody answered at the address, or what answered is no AMQP broker."""
+
+
+class BrokerUntrusted(BrokerError):
+    """The broker's TLS certificate is not signed by a trusted authority, has expired, or is for another host."""
 
 
 class AccessRefused(BrokerError):

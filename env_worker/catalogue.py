@@ -97,7 +97,8 @@ def _find(env_id: str, settings: WorkerSettings) -> Entry:
         if found is not None:
             return found
     where = "gymnasium and gym" if settings.backend == "auto" else settings.backend
-    raise CatalogueError(f"unknown env id {env_id!r}: not registered in {where}; see `env-worker list`, or use --import")
+    hint = "see `env-worker list`, or use --import"
+    raise CatalogueError(f"unknown env id {env_id!r}: not registered in {where}; {hint}")
 
 
 def _in_gymnasium(env_id: str, name: str, fixed: dict[str, Any]) -> Entry | None:

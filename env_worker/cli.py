@@ -48,7 +48,9 @@ def serve(
     ] = None,
     backend: Annotated[str, typer.Option(help="Where ids are looked up: auto, gymnasium or gym.")] = "auto",
     step_timeout: Annotated[float, typer.Option(help="Seconds that one call into an env may take.")] = 60.0,
-    idle_timeout: Annotated[float, typer.Option(help="Seconds without a request until an episode ends; 0: never.")] = 7200.0,
+    idle_timeout: Annotated[
+        float, typer.Option(help="Seconds without a request until an episode ends; 0: never.")
+    ] = 7200.0,
     drain_timeout: Annotated[float, typer.Option(help="Seconds that running episodes have after SIGTERM.")] = 30.0,
     connect_timeout: Annotated[float, typer.Option(help="Seconds to try to reach the broker.")] = 60.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log in detail.")] = False,

@@ -132,7 +132,7 @@ class Episode:
         except EncodeError as error:
             text = f"{self.env_id} gave what cannot be sent: {error}"
             return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a door to foreign code: the episode goes on
+        except (Exception, SystemExit) as error:  # a door to foreign code: the episode goes on
             log.debug("episode %s: %s raised", self.public_id, request.performative, exc_info=True)
             text = f"{self.env_id}.{_METHOD[type(request)]} raised {_what(error)}"
             return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)

@@ -26,7 +26,7 @@ POLL_S = 0.2
 """How often it looks at its children."""
 
 KILL_GRACE_S = 2.0
-"""A hung stepper ends itself at its step timeout; one that can't, because its env holds the interpreter, is killed later."""
+"""A hung stepper ends itself at its step timeout; where its env holds the interpreter, it is killed so much later."""
 
 STABLE_S = 30.0
 """A stepper that lived so long is replaced at once; younger ones after a growing pause."""

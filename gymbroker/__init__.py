@@ -64,7 +64,12 @@ __version__ = "0.1.0"
 
 @overload
 def make(
-    env_id: str, broker: str | None = ..., *, api: Literal["gymnasium"] = ..., render_mode: str | None = ..., **kwargs: Any
+    env_id: str,
+    broker: str | None = ...,
+    *,
+    api: Literal["gymnasium"] = ...,
+    render_mode: str | None = ...,
+    **kwargs: Any,
 ) -> RemoteEnv: ...
 
 

@@ -48,7 +48,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Show the versi
 @app.command()
 def demo(
     broker: Annotated[
-        str, typer.Option(help="memory:// runs all in this process; amqp://... starts workers as processes of their own.")
+        str, typer.Option(help="memory:// runs all in this process; amqp://... starts worker processes.")
     ] = "memory://",
     steps: Annotated[int, typer.Option(min=1, help="Steps of each price bandit.")] = 4000,
     out: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path(),
@@ -108,7 +108,8 @@ def status(
     table = Table("worker", "envs", "free", "capacity", "draining", box=None)
     for worker in workers:
         draining = "yes" if worker["draining"] else ""
-        table.add_row(worker["worker"], ", ".join(worker["envs"]), str(worker["free"]), str(worker["capacity"]), draining)
+        free, capacity = str(worker["free"]), str(worker["capacity"])
+        table.add_row(worker["worker"], ", ".join(worker["envs"]), free, capacity, draining)
     Console().print(table)
 
 

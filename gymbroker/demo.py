@@ -10,7 +10,6 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from gymbroker import make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from agent_worker.rollout import Summary
 
@@ -58,16 +58,20 @@ def acts(steps: int) -> list[Act]:
 
 def run_demo(broker: str, steps: int, out: Path) -> None:
     """Play all acts over ``broker`` and show table and picture. Raises ``DemoFailed``, remote and broker errors."""
-    picture = out / "gymbroker-demo.png"
+    picture: Path | None = out / "gymbroker-demo.png"
     try:
-        require_plotting(picture)
+        require_plotting(out / "gymbroker-demo.png")
     except PlotError as error:
         print(f"gymbroker: no picture: {error}", file=sys.stderr)
-        picture = Path()
+        picture = None
     inside = broker.startswith("memory:")
-    found = _play_here(broker, steps) if inside else _play_in_processes(broker, steps, picture if picture.name else None)
+    found: dict[str, Any]
+    if inside:
+        found = _play_here(broker, steps)
+    else:
+        found = _play_in_processes(broker, steps, picture)
     Console().print(summary_table(found))
-    if inside and picture.name:
+    if inside and picture is not None:
         print(f"learning curves: {save_learning_curves(found, picture)}")
 
 

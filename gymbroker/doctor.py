@@ -41,7 +41,7 @@ def examine(url: str, timeout_s: float) -> list[Finding]:
 
 
 def workers_at(url: str, timeout_s: float) -> list[dict[str, Any]]:
-    """The env workers at a broker: ``worker``, ``envs``, ``capacity``, ``free``, ``draining``. Raises ``BrokerError``."""
+    """The env workers at a broker, as they present themselves (``protocol.presence``). Raises ``BrokerError``."""
     connection = connect(url, timeout_s=timeout_s, name="gymbroker status")
     try:
         return _workers(connection)
@@ -79,7 +79,8 @@ def _gym_and_numpy() -> Finding:
         env.step(env.action_space.sample())
     except AttributeError as error:
         advice = "serve it with `--backend gymnasium`, or pip install 'numpy<2'"
-        return Finding("gym with numpy", False, f"gym {gym.__version__} fails on numpy {np.__version__}: {error}", advice)
+        text = f"gym {gym.__version__} fails on numpy {np.__version__}: {error}"
+        return Finding("gym with numpy", False, text, advice)
     finally:
         env.close()
     restored = "" if hasattr(np, "bool8") and np.lib.NumpyVersion(np.__version__) < "2.0.0" else ", aliases restored"
@@ -91,7 +92,8 @@ def _broker(url: str, timeout_s: float) -> list[Finding]:
     try:
         connection = connect(url, timeout_s=timeout_s, name="gymbroker doctor")
     except InvalidBrokerUrl as error:
-        return [Finding("broker", False, str(error), "amqp://user:password@host:5672/vhost, in --broker or GYMBROKER_URL")]
+        advice = "amqp://user:password@host:5672/vhost, in --broker or GYMBROKER_URL"
+        return [Finding("broker", False, str(error), advice)]
     except AccessRefused as error:
         return [Finding("broker", False, str(error), "check user, password and virtual host of the URL")]
     except BrokerError as error:
@@ -108,6 +110,7 @@ def _broker(url: str, timeout_s: float) -> list[Finding]:
                     "" if workers else "start one: env-worker serve CartPole-v1"),
         ]  # fmt: skip
     except BrokerError as error:
-        return [Finding("broker", False, str(error), "the user needs the rights of an agent: see docs/operations.md")]
+        advice = "the user needs the rights of an agent: see docs/operations.md"
+        return [Finding("broker", False, str(error), advice)]
     finally:
         connection.close()

@@ -36,7 +36,8 @@ def ensure_served(wish: Wish) -> None:
         try:
             _workers[place] = EmbeddedWorker(settings).start()
         except CatalogueError as error:
-            raise UnknownEnv(f"nobody serves it at {wish.broker}, and it cannot be served from here: {error}") from error
+            text = f"nobody serves it at {wish.broker}, and it cannot be served from here: {error}"
+            raise UnknownEnv(text) from error
 
 
 def _is_served(wish: Wish) -> bool:
