@@ -6,12 +6,12 @@ and calls the ``handle`` that the worker gave to ``run``.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from broker.alarm import Alarm
 from broker.queues import Exchanges
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from broker.errors import BrokerError
     from broker.port import Arrival
-
-LONGEST_SLEEP_S = 60.0
-
 
 class Hub:
     """One in-process broker: what is declared, the lock around it, and the workers that can be run inline."""
@@ -55,9 +52,7 @@ class MemoryMailbox:
         self.items: deque[Arrival] = deque()
         self.loss: BrokerError | None = None
         self._hub = hub
-        self._asleep = False
-        self._alarm = threading.Lock()
-        self._alarm.acquire()
+        self._alarm = Alarm()
         self._turn = threading.Lock()
         self._handle: Callable[[Arrival], None] | None = None
         self._raised: BaseException | None = None
@@ -65,8 +60,7 @@ class MemoryMailbox:
     def put(self, arrival: Arrival) -> None:
         """Called under the hub's lock."""
         self.items.append(arrival)
-        if self._asleep:
-            self.wake()
+        self._alarm.ring()
 
     def get(self, deadline: float) -> Arrival | None:
         items = self.items
@@ -135,8 +129,8 @@ class MemoryMailbox:
             self._raised, self._handle = error, None
         finally:
             self._turn.release()
-            if (self.items or self._raised) and self._asleep:
-                self.wake()
+            if self.items or self._raised:
+                self._alarm.ring()
         return True
 
     def lose(self, loss: BrokerError) -> None:
@@ -145,21 +139,13 @@ class MemoryMailbox:
         self.items.clear()
         self.items.extend(kept)
         self.loss = loss
-        self.wake()
-
-    def wake(self) -> None:
-        """End the sleep of the thread that waits here, or the next one if it is awake."""
-        self._asleep = False
-        with contextlib.suppress(RuntimeError):  # it was woken before, and has not looked yet
-            self._alarm.release()
+        self._alarm.ring()
 
     def _sleep(self, deadline: float) -> None:
-        """Wait for ``wake``, at most until ``deadline``."""
-        left = deadline - time.monotonic()
-        self._asleep = True
-        if left > 0 and not self.items and self.loss is None and self._raised is None:
-            self._alarm.acquire(timeout=min(left, LONGEST_SLEEP_S))
-        self._asleep = False
+        """Wait until there is something to do, at most until ``deadline``."""
+        self._alarm.arm()
+        if not self.items and self.loss is None and self._raised is None:
+            self._alarm.sleep(deadline - time.monotonic())
 
 
 def again(error: BrokerError) -> BrokerError:
