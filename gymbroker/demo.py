@@ -65,11 +65,7 @@ def run_demo(broker: str, steps: int, out: Path) -> None:
         print(f"gymbroker: no picture: {error}", file=sys.stderr)
         picture = None
     inside = broker.startswith("memory:")
-    found: dict[str, Any]
-    if inside:
-        found = _play_here(broker, steps)
-    else:
-        found = _play_in_processes(broker, steps, picture)
+    found: dict[str, Any] = _play_here(broker, steps) if inside else _play_in_processes(broker, steps, picture)
     Console().print(summary_table(found))
     if inside and picture is not None:
         print(f"learning curves: {save_learning_curves(found, picture)}")
