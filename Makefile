@@ -1,0 +1,63 @@
+# `make help` lists the targets. Everything happens in .venv, in the versions of requirements/lock.txt.
+
+BROKER ?= memory://
+PYTEST_ARGS ?=
+
+# In the name of a stamp stands where it was made: a moved or copied folder is set up anew.
+HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
+RUN := .venv/run-$(HERE)
+DEV := .venv/dev-$(HERE)
+BIN := .venv/bin
+
+.PHONY: help demo test lint types layers check test-compose test-wheel build lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUN) ## watch an agent learn; BROKER=amqp://user:password@host:5672/ for real processes over a real RabbitMQ
+	@$(BIN)/gymbroker demo --broker "$(BROKER)"
+
+test: $(DEV) ## the whole test suite, against memory:// and a RabbitMQ that it starts itself; PYTEST_ARGS="-x -k word"
+	@tools/ensure-rabbitmq
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest -m "not compose" $(PYTEST_ARGS)
+
+lint: $(DEV) ## style: ruff
+	@echo "==> ruff check"
+	@$(BIN)/python -m ruff check .
+
+types: $(DEV) ## types: mypy --strict
+	@echo "==> mypy"
+	@$(BIN)/python -m mypy
+
+layers: $(DEV) ## who may import whom: import-linter
+	@echo "==> lint-imports"
+	@$(BIN)/lint-imports
+
+check: lint types layers test ## all of the four above
+
+test-compose: $(DEV) ## docker-compose.yml for real, scaled; installs and starts a Docker engine if none runs and it may
+	@tools/with-docker tools/with-base-images $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
+
+test-wheel: build ## the wheel in an empty environment, with its dependencies from the package index
+	@tools/test-wheel dist/*.whl
+
+build: $(DEV) ## dist/: the wheel and the sdist
+	@echo "==> build"
+	@rm -rf build dist
+	@$(BIN)/python -m build --no-isolation
+
+lock: $(DEV) ## write requirements/lock.txt anew after a change of pyproject.toml; LOCK_ARGS=--upgrade for newest versions
+	@$(BIN)/python -m pip install --quiet --constraint requirements/lock.txt uv
+	@tools/lock $(LOCK_ARGS)
+
+clean: ## remove .venv and all that is made
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(RUN): requirements/lock.txt pyproject.toml
+	@tools/venv plot
+	@touch $@
+
+$(DEV): requirements/lock.txt pyproject.toml
+	@tools/venv test,lint
+	@touch $@ $(RUN)
