@@ -100,8 +100,8 @@ class RemoteMethods:
         description = session.description
         self._observation_space = to_space(description.observation_space, self._spaces)
         self._action_space = to_space(description.action_space, self._spaces)
-        self._observations = coder(description.observation_space, bounds=False, graph=self._graph)
-        self._actions = coder(description.action_space, bounds=True, graph=self._graph)
+        self._observations = coder(description.observation_space, bounds=False, graph=self._graph, name="observation")
+        self._actions = coder(description.action_space, bounds=True, graph=self._graph, name="action")
         self._finalizer = weakref.finalize(self, session.close, 0.0, "the env was dropped without close()")
         self._session = session
         return session

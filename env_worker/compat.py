@@ -9,6 +9,7 @@ import io
 import logging
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 log = logging.getLogger("gymbroker")
@@ -40,6 +41,8 @@ class HostedEnv:
     def __init__(self, env: Any) -> None:
         self.env = env
         self.api = api_of(env)
+        self.graph: Any = (import_gym().spaces.graph if self.api == "gym" else gymnasium.spaces).GraphInstance
+        """What its Graph spaces are made of."""
         parameters = inspect.signature(env.reset).parameters
         accepts_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         self._takes = {name for name in ("seed", "options") if accepts_any or name in parameters}

@@ -88,8 +88,8 @@ class Episode:
         env = self._entry.make(make.kwargs, make.render_mode)
         self._env = HostedEnv(env)
         observation_space, action_space = to_spec(env.observation_space), to_spec(env.action_space)
-        self._observations = coder(observation_space, bounds=False)
-        self._actions = coder(action_space, bounds=True)
+        self._observations = coder(observation_space, bounds=False, name="observation")
+        self._actions = coder(action_space, bounds=True, graph=self._env.graph, name="action")
         return Description(
             version=version,
             worker=self._worker,

@@ -50,19 +50,18 @@ def test_the_same_seed_and_actions_give_exactly_the_local_trajectory(serve, remo
     local, far = gymnasium.make(env_id, disable_env_checker=True), remote(env_id)
     assert (far.observation_space, far.action_space) == (local.observation_space, local.action_space)
     for ours, theirs in zip(trajectory(far, 7, 200), trajectory(local, 7, 200), strict=True):
-        assert as_space(far, ours) == as_space(far, theirs)
-        assert ours[-1] == pytest.approx(theirs[-1]) or identical(ours[-1], theirs[-1])
+        assert bits(ours[0]) == bits(theirs[0])
+        assert ours[1:-1] == theirs[1:-1]
+        assert identical(ours[-1], theirs[-1]), (ours[-1], theirs[-1])
     local.close()
 
 
-def as_space(env, said):
-    """Bits of the observation, and the rest but for the info."""
-    observation = said[0]
-    if isinstance(observation, np.ndarray):
-        return (observation.dtype, observation.tobytes(), *said[1:-1])
-    return (observation, *said[1:-1])
+def bits(observation):
+    """An observation to the last bit; Discrete ones compare by value: FrozenLake gives an int, its space an int64."""
+    return (observation.dtype, observation.tobytes()) if isinstance(observation, np.ndarray) else observation
 
 
+@pytest.mark.filterwarnings("ignore:.*A Box observation space m.*imum value is")  # of the local CartPole, too
 def test_check_env_of_gymnasium_passes(serve, remote):
     serve("CartPole-v1")
     check_env(remote("CartPole-v1").open(), skip_render_check=True)
@@ -110,7 +109,7 @@ def test_info_travels_bit_for_bit_and_odd_objects_do_no_harm(serve, remote):
         assert identical(info[key], value), key
     assert list(info) == list(expected)
     info = env.step(1)[4]
-    assert (info["fine"], info["odd"], type(info["lambda"])) == (1, Opaque("collections.deque"), Opaque)
+    assert (info["fine"], info["odd"].type_name, type(info["lambda"])) == (1, "collections.deque", Opaque)
 
 
 def test_step_and_render_before_reset_say_so_and_harm_nothing(serve, remote):
@@ -126,7 +125,7 @@ def test_step_and_render_before_reset_say_so_and_harm_nothing(serve, remote):
 
 @pytest.mark.parametrize(
     ("action", "says"),
-    [(3, "3"), (-1, "-1"), (0.5, "float"), ("left", "str"), (None, "NoneType"), (np.array([0, 1]), "shape")],
+    [(3, "3"), (-1, "-1"), (0.5, "0.5"), ("left", "str"), (None, "None"), (np.array([0, 1]), "shape")],
 )
 def test_an_action_outside_a_discrete_space_is_refused_before_the_env_sees_it(serve, remote, action, says):
     serve(COUNTING)
