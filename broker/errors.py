@@ -49,3 +49,8 @@ class BrokerTimeout(BrokerError, TimeoutError):
 
 class InvalidBrokerUrl(BrokerError, ValueError):
     """The broker URL cannot be understood."""
+
+
+def again(error: BrokerError) -> BrokerError:
+    """A fresh copy to raise: one exception raised on several threads would collect the tracebacks of all."""
+    return type(error)(*error.args)

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from broker.alarm import Alarm
+from broker.errors import again
 from broker.queues import Exchanges
 
 if TYPE_CHECKING:
@@ -146,8 +147,3 @@ class MemoryMailbox:
         self._alarm.arm()
         if not self.items and self.loss is None and self._raised is None:
             self._alarm.sleep(deadline - time.monotonic())
-
-
-def again(error: BrokerError) -> BrokerError:
-    """A fresh copy: one exception raised on several threads would collect the tracebacks of all."""
-    return type(error)(*error.args)

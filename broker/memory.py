@@ -18,8 +18,8 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from broker import fork, topology
-from broker.errors import BrokerError, ConnectionLost
-from broker.inline import Hub, MemoryMailbox, again
+from broker.errors import BrokerError, ConnectionLost, again
+from broker.inline import Hub, MemoryMailbox
 from broker.port import Arrival, Kind, Receipt
 from broker.queues import Consumer, Message
 

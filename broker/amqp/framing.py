@@ -68,11 +68,11 @@ def requeue(channel: int, tag: int) -> bytes:
     return SETTLE.pack(METHOD, channel, 13, REJECT, tag, 1, 0xCE)
 
 
-def delivery(method: bytes) -> tuple[bytes, int, bool]:
+def delivery(method: bytes) -> tuple[str, int, bool]:
     """Consumer tag, delivery tag and redelivered flag of a ``basic.deliver``."""
     end = 5 + method[4]
     tag, redelivered = TAG.unpack_from(method, end)
-    return method[5:end], tag, bool(redelivered)
+    return method[5:end].decode(), tag, bool(redelivered)
 
 
 def routing_key(method: bytes) -> str:

@@ -1,0 +1,243 @@
+"""The half of the port over RabbitMQ that takes messages: mailboxes, declares, subscriptions.
+
+Channels: one to declare on, which the broker closes when it refuses; one for deliveries, where there is nothing to
+refuse; one for each queue of ``make`` messages.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from broker import topology
+from broker.amqp import channel as methods
+from broker.amqp.link import Link
+from broker.amqp.pump import Waiter
+from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
+from broker.port import Arrival, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from broker.amqp.channel import Channel
+    from broker.port import Mailbox, Subscription
+    from broker.topology import QueueSpec
+
+
+class AmqpMailbox(Waiter):
+    """Mailbox of an AMQP connection."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Consuming) -> None:
+        super().__init__()
+        self.connection = connection
+
+    def get(self, deadline: float) -> Arrival | None:
+        connection, items = self.connection, self.items
+        while True:
+            try:
+                arrival: Arrival = items.popleft()
+            except IndexError:
+                connection.check()
+                if connection.wait(self, deadline):
+                    continue
+                return None
+            # after a loss, what needs settling belongs to the broker again
+            if connection.refusal is None or not (arrival.tag or connection.inherited):
+                return arrival
+
+    def run(self, handle: Callable[[Arrival], None], deadline: float) -> None:
+        while time.monotonic() < deadline:
+            arrival = self.get(deadline)
+            if arrival is None:
+                return
+            handle(arrival)
+
+
+class AmqpSubscription:
+    """A queue that an AMQP connection consumes."""
+
+    def __init__(
+        self, queue: str, channel: Channel, tag: str, box: AmqpMailbox, token: Any, *, acks: bool, keyed: bool
+    ) -> None:
+        self.queue, self.channel, self.tag, self.box, self.token = queue, channel, tag, box, token
+        self.acks, self.keyed = acks, keyed
+        self.announced = True
+        """Its owner wants to hear when it ends."""
+
+
+class Consuming(Link):
+    """A connection that declares and consumes. What its public methods promise is told in ``broker.port``."""
+
+    def prepare(self, deadline: float) -> None:
+        self._subscriptions: dict[str, AmqpSubscription] = {}
+        self._serving: dict[str, Channel] = {}
+        self._tags, self._observers = itertools.count(1), itertools.count(1)
+        self._control: Channel | None = None
+        self._control_turn = threading.Lock()
+        opened = Waiter()
+        with self.lock:
+            self._deliveries = self.adapter.open_channel(self._deliveries_closed)
+            self._deliveries.on_cancel = self._on_cancel
+            self._prefetch = 1
+            self._deliveries.call([methods.prefetch(1)], opened.put)
+        self.reply(opened, deadline, "opening channels")
+
+    def mailbox(self) -> AmqpMailbox:
+        self.check()
+        return AmqpMailbox(self)
+
+    def declare_exchanges(self, deadline: float) -> None:
+        exchanges = [methods.declare_exchange(name, kind) for name, kind in topology.EXCHANGES.items()]
+        dead = [methods.declare_queue(topology.dead_spec()), *methods.bind(topology.DEAD, topology.DEAD, [""])]
+        self._declare([*exchanges, *dead], deadline, "declaring exchanges")
+
+    def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> AmqpSubscription:
+        self.check()
+        spec = topology.requests_spec(env_id)
+        started = Waiter()
+        with self.lock:
+            channel = self._serving.get(env_id) or self._open_serving(env_id)
+            found = self._subscribe(spec.name, channel, mailbox, token, acks=True)
+            binds = methods.bind(spec.name, topology.REQUESTS, [env_id])
+            take = [methods.prefetch(1), methods.consume(spec.name, found.tag, acks=True)]
+            found.announced = False
+            channel.call([methods.declare_queue(spec), *binds, *take], started.put)
+        try:
+            self.written()
+            self.reply(started, deadline, f"consuming {spec.name!r}")
+        except BaseException:
+            with self.lock:
+                channel.close()
+                self._serving_closed(env_id, channel)
+            raise
+        found.announced = True
+        return found
+
+    def _open_serving(self, env_id: str) -> Channel:
+        channel = self.adapter.open_channel(lambda _: self._serving_closed(env_id, channel))
+        channel.on_cancel = self._on_cancel
+        self._serving[env_id] = channel
+        return channel
+
+    def inbox(
+        self, exchange: str, keys: Sequence[str], mailbox: Mailbox, token: Any, *, prefetch: int, deadline: float
+    ) -> AmqpSubscription:
+        spec = topology.inbox_spec(exchange, keys[0])
+        return self._own(spec, exchange, keys, mailbox, token, prefetch=prefetch, deadline=deadline)
+
+    def listen(
+        self, exchange: str, patterns: Sequence[str], mailbox: Mailbox, token: Any, deadline: float
+    ) -> AmqpSubscription:
+        spec = topology.observer_spec(topology.observer_queue(self.incarnation, next(self._observers)))
+        return self._own(spec, exchange, patterns, mailbox, token, prefetch=0, deadline=deadline)
+
+    def _own(
+        self, spec: QueueSpec, exchange: str, keys: Sequence[str], mailbox: Mailbox, token: Any,
+        *, prefetch: int, deadline: float,
+    ) -> AmqpSubscription:  # fmt: skip
+        """Declare and bind an exclusive queue, then consume it. Nobody waits for the consumer: the queue keeps all."""
+        binds = methods.bind(spec.name, exchange, [topology.shortstr(key) for key in keys])
+        try:
+            self._declare([methods.declare_queue(spec), *binds], deadline, f"declaring {spec.name!r}")
+        except TopologyMissing:
+            self._drop(spec.name)  # it was declared before the bind was refused
+            raise
+        with self.lock:
+            keyed = topology.EXCHANGES.get(exchange) == "topic"
+            found = self._subscribe(spec.name, self._deliveries, mailbox, token, acks=prefetch > 0, keyed=keyed)
+            calls = [methods.consume(spec.name, found.tag, acks=found.acks)]
+            if prefetch not in (0, self._prefetch):
+                calls.insert(0, methods.prefetch(prefetch))
+                self._prefetch = prefetch
+            self._deliveries.call(calls)
+        self.written()
+        return found
+
+    def _subscribe(
+        self, queue: str, channel: Channel, mailbox: Mailbox, token: Any, *, acks: bool, keyed: bool = False
+    ) -> AmqpSubscription:
+        tag = str(next(self._tags))
+        found = AmqpSubscription(queue, channel, tag, self.own(mailbox), token, acks=acks, keyed=keyed)
+        self._subscriptions[tag] = found
+        return found
+
+    def _declare(self, calls: Sequence[Any], deadline: float, what: str) -> None:
+        """Declare on the control channel and wait. A refusal closes that channel; the next declare opens another."""
+        self.check()
+        if not self._control_turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise BrokerTimeout(f"{self.label} did not answer others in time; not even begun: {what}")
+        try:
+            done = Waiter()
+            with self.lock:
+                self._tell(calls, done)
+            self.written()
+            self.reply(done, deadline, what)
+        except BaseException:
+            with self.lock:
+                if self._control is not None:
+                    self._control.close()  # a late reply must not be taken for that of the next declare
+                    self._control = None
+            raise
+        finally:
+            self._control_turn.release()
+
+    def _tell(self, calls: Sequence[Any], done: Waiter | None = None) -> None:
+        if self._control is None:
+            self._control = self.adapter.open_channel(self._control_closed)
+        self._control.call(calls, done.put if done is not None else None)
+
+    def _drop(self, queue: str) -> None:
+        with self._control_turn, self.lock:
+            self._tell([methods.delete_queue(queue)])
+
+    def cancel(self, subscription: Subscription) -> None:
+        self.check()
+        if not isinstance(subscription, AmqpSubscription):
+            raise TypeError(f"expected a subscription of {self.label}, got {subscription!r}")
+        channel, tag = subscription.channel, subscription.tag
+        with self.lock:
+            if channel.error is not None or tag not in self._subscriptions:
+                return
+            subscription.announced = False
+            if channel is self._deliveries:
+                channel.call([methods.delete_queue(subscription.queue)])  # its consumer ends with it
+            else:
+                channel.call([methods.cancel(tag)], lambda _: self._on_cancel(tag))
+        self.written()
+
+    def own(self, mailbox: Mailbox) -> AmqpMailbox:
+        """``mailbox`` itself, if it is of this connection."""
+        if not isinstance(mailbox, AmqpMailbox) or mailbox.connection is not self:
+            raise TypeError(f"expected a mailbox of this connection to {self.label}, got {mailbox!r}")
+        return mailbox
+
+    def deliver(self, tag: str, number: int, redelivered: bool, body: bytes, key: Callable[[], str]) -> None:
+        """Put a delivery into its mailbox. Called with the lock held."""
+        found = self._subscriptions.get(tag)
+        if found is not None:
+            name = key() if found.keyed else ""
+            settle = number if found.acks else 0
+            found.box.put(Arrival(Kind.MESSAGE, found.token, body, name, settle, redelivered, found.channel))
+
+    def _on_cancel(self, tag: str) -> None:
+        """The queue of a subscription is gone, or the subscription was cancelled by ``cancel``."""
+        found = self._subscriptions.pop(tag, None)
+        if found is not None and found.announced:
+            found.box.put(Arrival(Kind.CANCELLED, found.token, b""))
+
+    def _serving_closed(self, env_id: str, channel: Channel) -> None:
+        if self._serving.get(env_id) is channel:
+            del self._serving[env_id]
+        for tag, found in list(self._subscriptions.items()):
+            if found.channel is channel:
+                self._on_cancel(tag)
+
+    def _control_closed(self, error: BrokerError) -> None:
+        self._control = None  # whoever declares hears the error
+
+    def _deliveries_closed(self, error: BrokerError) -> None:
+        self.adapter.fail(f"the channel of all deliveries is closed: {error}")

@@ -1,0 +1,180 @@
+"""Who waits, pumps: the thread that waits for a message reads the socket itself, so nothing is handed over to it.
+
+With many threads on one connection one of those that wait leads: it polls and reads, and puts what belongs to others
+into their mailboxes, which wakes them. When it has what it waited for, it goes, and wakes one follower to lead.
+The lead is never held while user code runs. A thread that sends needs the connection's lock only, and no thread
+sleeps with that lock.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from broker.alarm import Alarm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broker.amqp.wire import Wire
+    from broker.port import Arrival
+
+STALL_S = 30.0
+"""A broker that takes nothing of what we write for so long is given up."""
+
+DRAIN_POLL_S = 0.1
+
+
+class Engine(Protocol):
+    """What is pumped. All methods are called with its lock held, except ``next_timer``."""
+
+    lock: threading.Lock
+    wire: Wire
+    ended: bool
+
+    def read(self) -> None:
+        """Take in what the socket has. A failure ends the connection; it is not raised."""
+
+    def flush(self) -> None:
+        """Send of the backlog what can be sent. A failure ends the connection."""
+
+    def run_timers(self) -> None:
+        """Call what is due."""
+
+    def next_timer(self) -> float:
+        """When ``run_timers`` has something to do."""
+
+    def fail(self, reason: str) -> None:
+        """End the connection."""
+
+
+class Waiter:
+    """A queue that one thread waits on: a mailbox, or the place for the reply to one request."""
+
+    __slots__ = ("__weakref__", "alarm", "items")
+
+    def __init__(self) -> None:
+        self.items: deque[Any] = deque()
+        self.alarm = Alarm()
+
+    def put(self, item: Arrival | Any) -> None:
+        """From any thread."""
+        self.items.append(item)
+        self.alarm.ring()
+
+
+class Pump:
+    """Leader and followers around one socket."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lead = threading.Lock()
+        self._followers: deque[Waiter] = deque()
+        self._poll = select.poll()
+        self._poll.register(engine.wire.fd, select.POLLIN)
+        self._for_output = False
+
+    def wait(self, waiter: Waiter, deadline: float) -> None:
+        """Return when ``waiter`` has something, the connection has ended or ``deadline`` has passed; or earlier."""
+        if self._lead.acquire(blocking=False):
+            self._lead_for(waiter, deadline)
+            return
+        waiter.alarm.arm()
+        self._followers.append(waiter)
+        led = False
+        try:
+            led = self._lead.acquire(blocking=False)  # who led may have gone before it could see us
+            if not led and not waiter.items and not self._engine.ended:
+                waiter.alarm.sleep(deadline - time.monotonic())
+        finally:
+            self._followers.remove(waiter)
+            if not led:
+                self._pass_on()
+        if led:
+            self._lead_for(waiter, deadline)
+
+    def breathe(self) -> None:
+        """Read what has come and do what is due, unless somebody leads, who does that anyway. Never blocks."""
+        if self._lead.acquire(blocking=False):
+            try:
+                self._cycle(0.0)
+            finally:
+                self._hand_over()
+
+    def drain(self) -> None:
+        """Wait until the operating system has taken the backlog: the broker is slower than we are.
+
+        Keeps reading meanwhile: a broker that waits for us to read would never read what we write.
+        """
+        engine = self._engine
+        writable = select.poll()
+        writable.register(engine.wire.fd, select.POLLOUT)
+        while engine.wire.backlog and not engine.ended:
+            if self._lead.acquire(blocking=False):
+                try:
+                    self._cycle(DRAIN_POLL_S)
+                finally:
+                    self._hand_over()
+            else:
+                writable.poll(DRAIN_POLL_S * 1000)
+                with engine.lock:
+                    engine.flush()
+            if time.monotonic() - engine.wire.progress > STALL_S:
+                with engine.lock:
+                    engine.fail(f"the broker has taken nothing of what we write for {STALL_S:g} s")
+
+    def wake_all(self) -> None:
+        """The connection has ended: let everybody see it."""
+        for waiter in list(self._followers):
+            waiter.alarm.ring()
+
+    def close_when_idle(self, close: Callable[[], None]) -> None:
+        """Call ``close`` when nobody polls the socket any more."""
+        with self._lead:
+            close()
+
+    def _lead_for(self, waiter: Waiter, deadline: float) -> None:
+        engine = self._engine
+        try:
+            while not waiter.items and not engine.ended:
+                left = deadline - time.monotonic()
+                self._cycle(left)
+                if left <= 0:
+                    return
+        finally:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._lead.release()
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Wake one who has nothing yet to lead, if nobody leads."""
+        if self._followers and not self._lead.locked():
+            for waiter in list(self._followers):
+                if not waiter.items:
+                    waiter.alarm.ring()
+                    return
+
+    def _cycle(self, seconds: float) -> None:
+        engine = self._engine
+        if engine.ended:
+            return
+        if bool(engine.wire.backlog) is not self._for_output:
+            self._for_output = not self._for_output
+            self._poll.modify(engine.wire.fd, select.POLLIN | select.POLLOUT if self._for_output else select.POLLIN)
+        now = time.monotonic()
+        timer = engine.next_timer()
+        events = self._poll.poll(max(min(seconds, timer - now), 0.0) * 1000)
+        if not events and timer > time.monotonic():
+            return
+        with engine.lock:
+            if events and events[0][1] & ~select.POLLOUT:
+                engine.read()
+            if engine.wire.backlog:
+                engine.flush()
+            if timer <= time.monotonic():
+                engine.run_timers()
