@@ -72,7 +72,9 @@ def run(
         _fail("give either --episodes or --steps, not both", 2)
     if episodes is None and steps is None:
         episodes = 10
-    timeouts = {"make_timeout": make_timeout, "step_timeout": step_timeout, "connect_timeout": connect_timeout}
+    timeouts: dict[str, Any] = {
+        "make_timeout": make_timeout, "step_timeout": step_timeout, "connect_timeout": connect_timeout,
+    }  # fmt: skip
     try:
         if plot is not None:
             require_plotting(plot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
@@ -10,8 +10,11 @@ from gymnasium.spaces import GraphInstance
 
 from agent_worker.remote import RemoteMethods
 
+if TYPE_CHECKING:
+    from types import ModuleType
 
-class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[misc]
+
+class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[override]  # its spaces are read only
     """``env_id``, hosted by an env worker at ``broker``; to be used like the env itself.
 
     The episode is opened when it is first needed (spaces, metadata, ``reset``), so that the env can be pickled before.
@@ -31,8 +34,8 @@ class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[misc]
     Raises (here and in all methods) ``agent_worker.errors.RemoteEnvError`` and ``broker.errors.BrokerError``.
     """
 
-    _spaces = gymnasium.spaces
-    _graph = GraphInstance
+    _spaces: ClassVar[ModuleType] = gymnasium.spaces
+    _graph: ClassVar[Any] = GraphInstance
     _spec: EnvSpec | None = None
 
     @property

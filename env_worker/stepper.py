@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gymbroker")
 
-TICK_S = 0.25
+TICK_S = 0.1
 """How often housekeeping is done."""
 
 PRESENCE_S = 5.0

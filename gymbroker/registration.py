@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium
 
 with contextlib.redirect_stderr(io.StringIO()):  # its notice that it is unmaintained
-    import gym
+    import gym as gym
 
 GENERIC = "remote/Env-v0"
 """Any env: ``gymnasium.make("gymbroker:remote/Env-v0", env_id="my/Env-v3", broker=...)``."""

@@ -162,8 +162,9 @@ class AgentDialogue:
         self.state, self.pending = after, None
         return message
 
-    def _ignore(self, reason: str) -> None:
+    def _ignore(self, reason: str) -> Message | None:
         self.ignored[reason] += 1
+        return None
 
 
 def _name(request: Request) -> str:

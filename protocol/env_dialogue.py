@@ -160,5 +160,6 @@ class EnvDialogue:
         fault = Fault.AGENT.value
         return Answer(encode(Error(self.episode, step_id, self.incarnation, code.value, text, fault, False, False)))
 
-    def _ignore(self, reason: str) -> None:
+    def _ignore(self, reason: str) -> Answer | None:
         self.ignored[reason] += 1
+        return None

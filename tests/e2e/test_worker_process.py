@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from agent_worker import RemoteEnv
 from agent_worker.errors import EnvError, EpisodeEnded, WorkerLost
-from tests.support.commands import Worker, eventually, run, worker
+from tests.support.commands import ROOT, Worker, eventually, run, worker
 
 COUNTING = "tests.support.envs:Counting"
 
@@ -127,13 +129,8 @@ def test_a_supervisor_that_is_killed_takes_its_steppers_with_it(start):
 def test_a_dead_agent_s_slot_is_free_again(rabbit, tmp_path, remote):
     settings = ("--capacity", "1")
     with worker(rabbit.url, tmp_path / "worker.log", COUNTING, *settings):
-        code = f"from agent_worker import RemoteEnv; import os; RemoteEnv({COUNTING!r}, {rabbit.url!r}).reset(); os._exit(9)"
-        from subprocess import run as run_process
-        from sys import executable
-
-        from tests.support.commands import ROOT
-
-        assert run_process([executable, "-c", code], cwd=ROOT, check=False).returncode == 9
+        code = f"import agent_worker, os; agent_worker.RemoteEnv({COUNTING!r}, {rabbit.url!r}).reset(); os._exit(9)"
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 9
         assert remote(COUNTING, make_timeout=30.0).reset()[0] == [0]
 
 

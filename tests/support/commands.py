@@ -27,7 +27,9 @@ def environment(url: str | None = None) -> dict[str, str]:
     return found
 
 
-def run(module: str, *arguments: str, url: str | None = None, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+def run(
+    module: str, *arguments: str, url: str | None = None, timeout: float = 60.0
+) -> subprocess.CompletedProcess[str]:
     """Run ``python -m module`` to its end."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(

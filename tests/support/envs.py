@@ -13,12 +13,12 @@ from gymnasium import spaces
 
 
 class Counting(gymnasium.Env):
-    """Observes how many steps the run has had. ``trouble`` maps a step number to ``raise``, ``exit`` or seconds to hang."""
+    """Observes how many steps the run has had. ``trouble``: at which step to ``raise``, ``exit``, or hang."""
 
     metadata = {"render_modes": ["rgb_array", "ansi", "human"], "render_fps": 4}
     closed = 0
 
-    def __init__(self, render_mode: str | None = None, trouble: dict[str, Any] | None = None, limit: int = 1000) -> None:
+    def __init__(self, render_mode=None, trouble: dict[str, Any] | None = None, limit: int = 1000) -> None:
         self.observation_space = spaces.Box(0, 2**31 - 1, (1,), np.int64)
         self.action_space = spaces.Discrete(3)
         self.render_mode, self.trouble, self.limit, self.count = render_mode, trouble or {}, limit, 0
