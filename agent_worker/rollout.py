@@ -139,7 +139,7 @@ def rollout(
     except KeyboardInterrupt:
         interrupted = True
     return Summary(
-        env_id=getattr(getattr(env, "spec", None), "id", None) or type(env).__name__,
+        env_id=_env_id(env),
         returns=np.array(log.returns),
         lengths=np.array(log.lengths),
         rewards=np.array(log.rewards),
@@ -187,6 +187,13 @@ class _Log:
         self.lengths.append(len(rewards))
         if self._on_run is not None:
             self._on_run(self.returns[-1], len(rewards))
+
+
+def _env_id(env: Any) -> str:
+    spec = getattr(env, "spec", None)
+    if spec is None:
+        return type(env).__name__
+    return str(spec.kwargs.get("env_id", spec.id))  # remote envs share one generic id, and name theirs as an argument
 
 
 def _figure(values: npt.NDArray[Any], of: Callable[[Any], Any]) -> float | None:
