@@ -19,7 +19,7 @@ log = logging.getLogger("gymbroker")
 
 DECLARE_S = 5.0
 
-LOOK_S = 0.3
+LOOK_S = 0.5
 """How long an answer may take."""
 
 

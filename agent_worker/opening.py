@@ -162,15 +162,17 @@ class _Opening:
 
     def _wait_accepted(self) -> Accepted | Status:
         """A worker takes the ``make``; until then we stand in line."""
+        pause = ASK_AGAIN_S
         while True:
-            arrival = self._mailbox.get(min(self._deadline, time.monotonic() + TELL_EVERY_S))
+            arrival = self._mailbox.get(min(self._deadline, time.monotonic() + pause))
             if arrival is None:
                 if time.monotonic() >= self._deadline:
                     raise NoFreeWorker(
                         f"{self._wish.env_id!r}: no worker took the request within {self._wish.make_timeout:g} s "
                         f"at {self._connection.label} ({self._census.describe(self._wish.env_id)})"
                     )
-                self._census.ask()
+                pause = TELL_EVERY_S
+                self._census.ask()  # what is heard until the end tells why it ended
                 self._tell(f"waiting in line for a worker with a free slot for {self._wish.env_id!r}")
             elif arrival.kind is Kind.MESSAGE:
                 message = self._receive(arrival.body)

@@ -299,7 +299,7 @@ def test_an_env_id_that_nobody_serves_is_unknown_and_the_error_says_what_is_serv
     assert "no worker serves 'Nothing-v0' yet" in caplog.text
 
 
-@pytest.mark.parametrize("env_id", ["os:system", "../x", "tests.support.envs:Talkative", "CartPole-v0", "", "a" * 300])
+@pytest.mark.parametrize("env_id", ["os:system", "../x", "tests.support.registers:gym", "CartPole-v0", "", "a" * 300])
 def test_an_agent_can_never_name_code(serve, remote, env_id):
     serve("CartPole-v1")
     with pytest.raises((UnknownEnv, ValueError)):
