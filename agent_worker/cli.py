@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import signal
@@ -17,7 +16,7 @@ from rich.console import Console
 from agent_worker.errors import RemoteEnvError
 from agent_worker.pinging import ping as measure_ping
 from agent_worker.plot import PlotError, require_plotting, save_learning_curves
-from agent_worker.policies import PolicyError, load_policy
+from agent_worker.policies import PolicyError, check_name, load_policy
 from agent_worker.remote_env import RemoteEnv
 from agent_worker.report import progress, summary_table
 from agent_worker.rollout import rollout
@@ -76,6 +75,7 @@ def run(
         "make_timeout": make_timeout, "step_timeout": step_timeout, "connect_timeout": connect_timeout,
     }  # fmt: skip
     try:
+        check_name(policy)
         if plot is not None:
             require_plotting(plot)
         env = RemoteEnv(env_id, broker, **timeouts, **_parse_kwargs(env_kwargs))
@@ -128,10 +128,9 @@ def _play(
     total, unit = (episodes, "episodes") if episodes is not None else (steps, "steps")
     assert total is not None
     with progress(total, unit, label=env_id) as tally:  # type: ignore[arg-type]
-        summary = rollout(
+        return rollout(
             env, actor, episodes=episodes, steps=steps, seed=seed, on_step=tally.on_step, on_run=tally.on_run
         )
-    return dataclasses.replace(summary, env_id=env_id)
 
 
 def _report(summary: Summary, policy: str, as_json: bool, plot: Path | None) -> None:

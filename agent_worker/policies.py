@@ -97,10 +97,15 @@ def load_policy(name: str, *, observation_space: Any, action_space: Any, seed: i
     if name in BUILT_IN:
         nb_goods, nb_prices = _goods_and_prices(name, action_space)
         return BetaPriceAgent(nb_goods, nb_prices, seed=seed, faithful=name == "bandit-faithful")
-    if ":" not in name:
-        raise PolicyError(f"unknown policy {name!r}; there are {', '.join(BUILT_IN)} and module:attribute")
+    check_name(name)
     wanted = {"observation_space": observation_space, "action_space": action_space, "seed": seed}
     return _policy_of(name, _import_attribute(name), wanted)
+
+
+def check_name(name: str) -> None:
+    """Raise ``PolicyError`` if no policy can have that name: for before an environment is asked for."""
+    if name not in BUILT_IN and ":" not in name:
+        raise PolicyError(f"unknown policy {name!r}; there are {', '.join(BUILT_IN)} and module:attribute")
 
 
 def _goods_and_prices(name: str, space: Any) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def _play_here(broker: str, steps: int) -> dict[str, Summary]:
             env.close()
         if summary.interrupted:
             raise KeyboardInterrupt
-        found[act.label] = replace(summary, env_id=act.env_id)
+        found[act.label] = summary
     return found
 
 

@@ -1,36 +1,5 @@
-"""Env workers for tests, in a thread of this process, over the broker of the test."""
+"""Fixtures of these tests."""
 
-from __future__ import annotations
+from tests.support.hosting import remote, serve
 
-from contextlib import ExitStack
-
-import pytest
-
-from env_worker import EmbeddedWorker, WorkerSettings
-
-
-@pytest.fixture
-def serve(broker_url):
-    """``serve("CartPole-v1", capacity=2)`` starts a worker that serves until the test ends; gives the worker."""
-    with ExitStack() as workers:
-
-        def start(*env_ids: str, **settings) -> EmbeddedWorker:
-            given = {"broker": broker_url, "connect_timeout": 10.0, **settings}
-            return workers.enter_context(EmbeddedWorker(WorkerSettings(env_ids, **given)))
-
-        yield start
-
-
-@pytest.fixture
-def remote(broker_url):
-    """``remote("CartPole-v1")`` gives a ``RemoteEnv`` at the test's broker, closed when the test ends."""
-    from agent_worker import RemoteEnv
-
-    with ExitStack() as envs:
-
-        def make(env_id: str, **kwargs) -> RemoteEnv:
-            env = RemoteEnv(env_id, broker_url, **{"make_timeout": 20.0, "step_timeout": 20.0, **kwargs})
-            envs.callback(env.close)
-            return env
-
-        yield make
+__all__ = ["remote", "serve"]
