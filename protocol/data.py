@@ -84,7 +84,8 @@ def parts(value: Any, limits: Limits) -> list[Any] | None:
         _check_length(len(value) + 1, limits)
         return [None, *value]
     if issubclass(cls, np.ndarray) and _travels(value):
-        _check_array(value.shape, value.itemsize or 4, limits)  # no itemsize: strings of no character, sent as of one
+        # No itemsize: strings of no character, sent as of one. Objects are measured one by one, by who calls.
+        _check_array(value.shape, 1 if value.dtype.kind == "O" else value.itemsize or 4, limits)
         if value.dtype.kind != "O":
             return []
         _check_length(value.size + 1, limits)
