@@ -25,9 +25,7 @@ DTYPES: tuple[DType, ...] = tuple(np.dtype(name).newbyteorder("<") for name in N
 
 CODES: dict[DType, int] = {dtype: code for code, dtype in enumerate(DTYPES)}
 
-SPACE_DTYPES: dict[str, DType] = {
-    name: dtype for name, dtype in zip(NAMES, DTYPES, strict=True) if dtype.kind != "c"
-}
+SPACE_DTYPES: dict[str, DType] = {name: dtype for name, dtype in zip(NAMES, DTYPES, strict=True) if dtype.kind != "c"}
 """What the elements of a space can be, by name."""
 
 

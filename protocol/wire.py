@@ -232,7 +232,7 @@ def _admit(value: Any, limits: Limits) -> bool:
                 room -= len(entries) + _CONTAINER_COST
                 if room < 0:
                     raise ValueError(f"more than {limits.items} items")
-                space -= item.nbytes if isinstance(item, np.ndarray) else 0
+                space -= item.nbytes if not entries and isinstance(item, np.ndarray) else 0
                 odd_keys = odd_keys or (issubclass(cls, dict) and _are_odd(item))
                 below += entries
         if space < 0:
