@@ -40,7 +40,7 @@ class Census:
                 self._subscription = self._connection.listen(
                     topology.PRESENCE, [WORKERS], self._mailbox, self, deadline
                 )
-            self._connection.announce(topology.PRESENCE, ASK, b"")
+            self._connection.send(topology.PRESENCE, ASK, b"")  # an announcement may be mute, a question never
         except TopologyMissing:
             pass  # no worker has ever been here
 

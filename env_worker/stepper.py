@@ -170,7 +170,9 @@ class Stepper:
                 # Its queue at the broker is gone, or ours is: both mean that it cannot be reached now.
                 slot.lost_since = time.monotonic()
         elif slot == ASK:
-            self._announce()
+            # An announcement may be mute, because nobody listened a while ago; now somebody does.
+            presence = self._presence()
+            self._connection.send(topology.PRESENCE, presence.key, presence.encode())
         elif arrival.kind is Kind.MESSAGE:
             self._make(arrival)
 
@@ -277,7 +279,11 @@ class Stepper:
 
     def _announce(self) -> None:
         self._announced = time.monotonic()
-        presence = Presence(
+        presence = self._presence()
+        self._connection.announce(topology.PRESENCE, presence.key, presence.encode())
+
+    def _presence(self) -> Presence:
+        return Presence(
             worker=self.name,
             incarnation=self._connection.incarnation,
             envs=tuple(self._catalogue.entries),
@@ -285,7 +291,6 @@ class Stepper:
             free=self.free,
             draining=self.draining,
         )
-        self._connection.announce(topology.PRESENCE, presence.key, presence.encode())
 
     # -- queues -----------------------------------------------------------------------------------------------
 

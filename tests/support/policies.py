@@ -1,0 +1,6 @@
+"""A user's policies."""
+
+
+def always_two(observation):
+    """The simplest policy: a function."""
+    return 2
