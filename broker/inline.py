@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from broker.errors import BrokerError
     from broker.port import Arrival
 
+_thread = threading.local()
+"""``handling`` is true while the thread is inside a handler.
+
+There it must not begin another worker's work: that work could wait for the very handler that it interrupts. Who waits
+inside a handler sleeps, and the worker that it waits for runs on its own thread.
+"""
+
+
 class Hub:
     """One in-process broker: what is declared, the lock around it, and the workers that can be run inline."""
 
@@ -32,6 +40,8 @@ class Hub:
 
     def help(self, waiting: MemoryMailbox, deadline: float) -> bool:
         """Do the work of in-process workers on this thread until ``waiting`` has an arrival. False: no work."""
+        if getattr(_thread, "handling", False):
+            return False
         helped = False
         for worker in self.running:
             if worker.items and worker.help(waiting, deadline):
@@ -109,7 +119,7 @@ class MemoryMailbox:
                     if self.loss is not None:
                         raise again(self.loss)
                     return True
-                handle(self.items.popleft())
+                self._call(handle)
         return False
 
     def help(self, waiting: MemoryMailbox, deadline: float) -> bool:
@@ -121,7 +131,7 @@ class MemoryMailbox:
             if handle is None:
                 return False
             while self.items and not waiting.items:
-                handle(self.items.popleft())
+                self._call(handle)
                 if not waiting.items and time.monotonic() >= deadline:
                     break
         except KeyboardInterrupt:
@@ -133,6 +143,18 @@ class MemoryMailbox:
             if self.items or self._raised:
                 self._alarm.ring()
         return True
+
+    def _call(self, handle: Callable[[Arrival], None]) -> None:
+        try:
+            arrival = self.items.popleft()
+        except IndexError:
+            return  # the connection was lost a moment ago, and with it what was here
+        outer = getattr(_thread, "handling", False)
+        _thread.handling = True
+        try:
+            handle(arrival)
+        finally:
+            _thread.handling = outer
 
     def lose(self, loss: BrokerError) -> None:
         """Called under the hub's lock. What needs settling belongs to the broker again; the rest is still given out."""

@@ -134,7 +134,7 @@ class MemoryConnection:
             self._exchanges.check(exchange, self.label)
             queues = self._exchanges.route(exchange, key)
             if not queues:
-                watcher = self._watched.get(key)
+                watcher = self._watched.get(topology.shortstr(key))
                 if watcher is not None:
                     watcher[0].put(Arrival(Kind.RETURNED, watcher[1], body, key))
                 return

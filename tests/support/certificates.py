@@ -15,8 +15,8 @@ def make(folder: Path) -> None:
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     _openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "1", "-subj", "/CN=test CA")
     _openssl(folder, "req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    signed_by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
-    _openssl(folder, "x509", "-req", "-in", "server.csr", *signed_by, "-out", "server.pem", "-days", "1", "-extfile", "names")
+    signed_by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1", "-extfile", "names"]
+    _openssl(folder, "x509", "-req", "-in", "server.csr", *signed_by, "-out", "server.pem")
 
 
 def _openssl(folder: Path, *arguments: str) -> None:

@@ -132,7 +132,7 @@ class Rabbit:
             env=self._environment, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise RabbitFailed(f"rabbitmqctl {' '.join(arguments[:1])} ended with {done.returncode}: {done.stderr}{done.stdout}")
+            raise RabbitFailed(f"rabbitmqctl {arguments[0]} ended with {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout
 
     def last_words(self) -> str:
@@ -148,7 +148,9 @@ class Rabbit:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _end(self, how: signal.Signals) -> None:
