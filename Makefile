@@ -37,7 +37,7 @@ layers: $(DEV) ## who may import whom: import-linter
 check: lint types layers test ## all of the four above
 
 test-compose: $(DEV) ## docker-compose.yml for real, scaled; installs and starts a Docker engine if none runs and it may
-	@tools/with-docker tools/with-base-images $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
+	@tools/with-docker tools/with-base-images $(BIN)/python -m pytest -m compose tests/compose $(PYTEST_ARGS)
 
 test-wheel: build ## the wheel in an empty environment, with its dependencies from the package index
 	@tools/test-wheel dist/*.whl

@@ -28,7 +28,8 @@ def test_scaled_agents_train_in_scaled_env_workers_and_report(project):
 
     reports = project.reports("agent_worker")
     assert [(one["env_id"], one["steps"]) for one in reports] == [("PriceBandit-v0", STEPS)] * 4
-    assert all(one["return_mean"] > 0 for one in reports)
+    # Random prices earn about 0.5 a step; who has learned earns nearly 1.
+    assert all(one["reward_mean_last"] > 0.9 for one in reports)
     (cartpole,) = project.reports("cartpole_agent")
     assert (cartpole["env_id"], cartpole["episodes"]) == ("CartPole-v1", 200)
 
@@ -41,7 +42,7 @@ def test_a_stopped_env_worker_lets_its_episodes_finish_and_ends_with_0(project_w
     project = project_with_passwords
     project.start("agent_worker", env_worker=2)
     wait_until("an episode to begin", lambda: episodes_at_work(project) == 1, DONE_S)
-    project.compose("stop", "env_worker")
+    project.compose("stop", "env_worker")  # SIGTERM; then Compose waits stop_grace_period, and kills (137)
 
     assert project.states("env_worker") == [("exited", 0)] * 2
     wait_until("the agent to end", lambda: have_ended(project, "agent_worker"), DONE_S)
