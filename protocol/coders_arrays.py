@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from protocol.coders_misfit import Misfit, describe
+from protocol.dtypes import are_bools
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Numbers:
         """The array of ``shape`` whose ``size`` bytes are ``wire``: writable, with memory of its own."""
         if type(wire) is not bytes or len(wire) != size:
             raise Misfit(f"{size} bytes of a {self._dtype.name} array of shape {shape}", describe(wire))
-        if self._dtype.kind == "b" and wire.translate(None, b"\0\1"):
+        if self._dtype.kind == "b" and not are_bools(wire):
             raise Misfit("bytes of 0 and 1", "others")
         array: NDArray[Any] = np.ndarray(shape, self._dtype, bytearray(wire))
         if self._low is not None:

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import numpy as np
 
-from protocol.dtypes import DTYPES, TEXT_CODE, DType, code_of
+from protocol.dtypes import DTYPES, TEXT_CODE, DType, are_bools, code_of
 
 if TYPE_CHECKING:
     from protocol.limits import Limits
@@ -122,7 +122,10 @@ def default(value: Any) -> Any:
 
 
 def revive(limits: Limits, code: int, payload: bytes) -> Any:
-    """The value of an extension type. Raises ``ValueError`` for anything odd, before it allocates."""
+    """The value of an extension type. Raises ``ValueError``, ``IndexError`` or ``struct.error`` for anything odd.
+
+    It does so before it allocates.
+    """
     if code == SCALAR:
         return _revive_scalar(payload)
     if code == ARRAY:
@@ -131,6 +134,7 @@ def revive(limits: Limits, code: int, payload: bytes) -> Any:
         return Mark(None)
     if code == OBJECTS:
         shape, end = _revive_shape(payload, 0, limits)
+        _check_array(shape, 1, limits)
         if end != len(payload):
             raise ValueError(f"shape of an array of objects has {len(payload) - end} bytes too many")
         return Mark(shape)
@@ -216,14 +220,8 @@ def _cut(text: str, size: int) -> bytes:
     return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore").encode()
 
 
-def _dtype(code: int) -> DType:
-    if code >= len(DTYPES):
-        raise ValueError(f"dtype code {code} is not of this protocol")
-    return DTYPES[code]
-
-
 def _revive_scalar(payload: bytes) -> Any:
-    dtype = _dtype(payload[0])
+    dtype = DTYPES[payload[0]]
     if len(payload) != 1 + dtype.itemsize:
         raise ValueError(f"{dtype.name} scalar of {len(payload) - 1} bytes")
     if dtype.kind == "b" and payload[1] > 1:
@@ -232,12 +230,11 @@ def _revive_scalar(payload: bytes) -> Any:
 
 
 def _revive_shape(payload: bytes, start: int, limits: Limits) -> tuple[tuple[int, ...], int]:
+    """The shape at ``start``, and where it ends."""
     dims = payload[start]
     if dims > limits.array_dims:
         raise ValueError(f"array of {dims} dimensions, at most {limits.array_dims} are legal")
-    shape = struct.unpack_from(f"<{dims}I", payload, start + 1)
-    _check_array(shape, 1, limits)
-    return shape, start + 1 + 4 * dims
+    return struct.unpack_from(f"<{dims}I", payload, start + 1), start + 1 + 4 * dims
 
 
 def _revive_array(payload: bytes, limits: Limits) -> np.ndarray[Any, Any]:
@@ -247,15 +244,17 @@ def _revive_array(payload: bytes, limits: Limits) -> np.ndarray[Any, Any]:
         start += 4
         if not 0 < width <= limits.array_bytes // 4:
             raise ValueError(f"array of strings of {width} characters each")
-        dtype: DType = np.dtype(("<U", width))
+        dtype: DType = np.dtype(f"<U{width}")
     else:
-        dtype = _dtype(payload[0])
-    _check_array(shape, dtype.itemsize, limits)
-    if math.prod(shape) * dtype.itemsize != len(payload) - start:
-        raise ValueError(f"{dtype.name} array of shape {shape} came with {len(payload) - start} bytes")
-    array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, payload, start)
-    if dtype.kind == "b" and array.view(np.uint8).max(initial=0) > 1:
+        dtype = DTYPES[payload[0]]
+    size = len(payload) - start
+    if math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{dtype.name} array of shape {shape} came with {size} bytes")
+    if size == 0 or size > limits.array_bytes:
+        _check_array(shape, dtype.itemsize, limits)
+    if dtype.kind == "b" and not are_bools(payload[start:]):
         raise ValueError("bool array of other bytes than 0 and 1")
     if dtype.kind == "U" and np.frombuffer(payload, "<u4", offset=start).max(initial=0) > 0x10FFFF:
         raise ValueError("array of strings with a number that is no code point")
+    array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, payload, start)
     return array.copy()

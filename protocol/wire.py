@@ -47,7 +47,8 @@ _STEPS = (
     *(_SHORT, _BLOB, _BLOB, _LONG, _LONG, _LONG, _LONG),  # str, arrays, maps
     *([1] * 0x20),  # small negative ints
 )
-_FIXEXT = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
+_FIXED_EXT = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
+_EXT_HEADERS = {0xC7: 2, 0xC8: 3, 0xC9: 5}
 
 
 def unpack(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Any:
@@ -178,10 +179,10 @@ def _skip_blob(body: bytes, position: int, limits: Limits) -> int:
 def _skip_ext(body: bytes, position: int, limits: Limits, marked: bool) -> tuple[int, int]:
     """Where an extension type ends, and what it costs. ``marked``: it is the first entry of an array."""
     lead = body[position]
-    if lead in _FIXEXT:
-        start, size = position + 1, _FIXEXT[lead]
+    if lead in _FIXED_EXT:
+        start, size = position + 1, _FIXED_EXT[lead]
     else:
-        start = position + {0xC7: 2, 0xC8: 3, 0xC9: 5}[lead]
+        start = position + _EXT_HEADERS[lead]
         size = int.from_bytes(body[position + 1 : start], "big")
     code = body[start]
     if code not in CODES:
