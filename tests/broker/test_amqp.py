@@ -1,0 +1,303 @@
+"""What only a connection to RabbitMQ can meet: refusals, losses, silence, back-pressure."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import socket
+import threading
+import time
+from contextlib import suppress
+
+import pika
+import pytest
+
+import broker
+from broker import Kind, Receipt, topology
+from tests.broker.site import bodies, eventually, quiet, soon
+from tests.support.rabbit import free_ports
+
+PASSWORD = "s3cret-pa55"
+
+
+@pytest.fixture
+def broker_url(rabbit) -> str:
+    """Its own RabbitMQ: these tests close connections and delete queues behind its back."""
+    url: str = rabbit.url
+    return url
+
+
+def refused(url: str, kind: type[broker.BrokerError]) -> str:
+    """The text of the refusal of ``url``; with everything that hangs on it, it has no password."""
+    with pytest.raises(kind) as caught:
+        broker.connect(url, timeout_s=0)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert PASSWORD not in str(error)
+        assert PASSWORD not in repr(error)
+        error = error.__cause__ or error.__context__
+    return str(caught.value)
+
+
+def test_a_wrong_password_is_refused_by_name_and_not_shown(rabbit):
+    text = refused(rabbit.url_of("guest", PASSWORD), broker.AccessRefused)
+    assert "user 'guest'" in text
+    assert str(rabbit.port) in text
+
+
+def test_a_wrong_virtual_host_is_refused_by_name(rabbit):
+    assert "'nowhere'" in refused(rabbit.url_of("guest", "guest", "nowhere"), broker.AccessRefused)
+
+
+def test_a_broker_that_is_not_there_is_named_without_user_and_password():
+    (port,) = free_ports(1)
+    text = refused(f"amqp://someone:{PASSWORD}@127.0.0.1:{port}/", broker.BrokerUnreachable)
+    assert f"amqp://127.0.0.1:{port}/" in text
+    assert "refused" in text
+    assert "someone" not in text
+
+
+def test_a_host_without_an_address_is_unreachable():
+    assert "no.such.host.invalid" in refused("amqp://no.such.host.invalid/", broker.BrokerUnreachable)
+    assert "unreachable" not in refused(f"amqp://{'x' * 70}.invalid/", broker.BrokerUnreachable)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "says"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not AMQP"),
+        (b"AMQP\x00\x00\x09\x00", "another version"),
+        (b"", "without a word"),
+    ],
+)
+def test_a_peer_that_speaks_something_else_is_no_broker(greeting, says):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(8)
+                peer.sendall(greeting)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        text = refused(f"amqp://u:{PASSWORD}@127.0.0.1:{server.getsockname()[1]}/", broker.BrokerUnreachable)
+        thread.join()
+    assert says in text
+
+
+def test_a_peer_that_says_nothing_is_given_up_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        text = refused(f"amqp://127.0.0.1:{server.getsockname()[1]}/", broker.BrokerUnreachable)
+    assert "handshake" in text
+
+
+def test_who_waits_learns_that_the_broker_closed_the_connection_and_why(rabbit, site):
+    percepts, _ = site.percepts()
+    caught: list[str] = []
+
+    def wait():
+        with pytest.raises(broker.ConnectionLost) as lost:
+            site.agent.mailbox().get(soon(60))
+        caught.append(str(lost.value))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    rabbit.ctl("close_all_connections", "maintenance tonight")
+    with pytest.raises(broker.ConnectionLost, match=r"320 .*maintenance tonight"):
+        percepts.get(soon())
+    thread.join()
+    assert "maintenance tonight" in caught[0]
+    assert site.agent.label in caught[0]
+    with pytest.raises(broker.ConnectionLost, match="maintenance tonight"):
+        site.agent.send(topology.ACTS, "key", b"")
+
+
+def test_a_connection_that_nobody_waits_on_notices_its_loss(rabbit, connect):
+    lonely = broker.connect(f"{rabbit.url}?heartbeat=1", timeout_s=10)
+    rabbit.ctl("close_all_connections", "bye")
+    eventually(lambda: lonely.closed, "the keeper notices")
+    lonely.close()
+
+
+def test_a_queue_deleted_under_its_consumer_is_told_to_it_and_to_nobody_else(rabbit, site):
+    acts, key = site.acts(token="deleted")
+    other, other_key = site.acts(f"other.{site.env.incarnation}")
+    serving = site.env.mailbox()
+    site.env.serve(site.env_id, serving, "serving", soon())
+    for queue in (key, topology.requests_queue(site.env_id)):
+        rabbit.ctl("delete_queue", queue)
+    gone = [acts.get(soon()), serving.get(soon())]
+    assert [(one.kind, one.token, one.tag) for one in gone] == [
+        (Kind.CANCELLED, "deleted", 0),
+        (Kind.CANCELLED, "serving", 0),
+    ]
+    site.agent.send(topology.ACTS, other_key, b"still there")
+    assert bodies(other, 1) == [b"still there"]
+
+
+def test_heartbeats_are_kept_while_nobody_waits(rabbit):
+    """Three times the heartbeat in silence: RabbitMQ closes a connection after two."""
+    quiet_one = broker.connect(f"{rabbit.url}?heartbeat=1", timeout_s=10)
+    until = time.monotonic() + 3.5
+    while time.monotonic() < until:
+        assert not quiet_one.closed
+        time.sleep(0.1)
+    assert quiet_one.publish(topology.REQUESTS, secrets.token_hex(4), b"", deadline=soon()) is Receipt.UNROUTABLE
+    quiet_one.close()
+
+
+def test_a_broker_that_falls_silent_is_given_up_though_the_socket_stays_open(rabbit):
+    """A relay that stops passing anything on is what an unplugged cable looks like."""
+    with Relay(rabbit.port) as relay:
+        connection = broker.connect(f"amqp://guest:guest@127.0.0.1:{relay.port}/?heartbeat=1", timeout_s=10)
+        relay.stop()
+        with pytest.raises(broker.ConnectionLost, match="nothing came"):
+            connection.mailbox().get(soon(20))
+        connection.close()
+
+
+def test_a_broker_that_takes_nothing_makes_the_sender_wait_and_then_goes_on_in_order(rabbit, site):
+    with Relay(rabbit.port) as relay:
+        slow = broker.connect(f"amqp://guest:guest@127.0.0.1:{relay.port}/", timeout_s=10)
+        acts, key = site.acts(prefetch=64)
+        relay.stop()
+        sent = [bytes([number]) * 1_000_000 for number in range(40)]
+
+        def send():
+            for body in sent:
+                slow.send(topology.ACTS, key, body)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        sender.join(0.5)
+        assert sender.is_alive(), "forty megabytes have gone into a socket that nobody reads"
+        small = threading.Thread(target=lambda: slow.send(topology.ACTS, key, b"behind"))
+        small.start()
+        relay.resume()
+        sender.join(60)
+        small.join(60)
+        assert sorted(bodies(acts, 41)) == sorted([*sent, b"behind"])
+        slow.close()
+
+
+class Relay:
+    """Passes bytes between clients and a port of this machine, until it is told to stop."""
+
+    def __init__(self, target: int) -> None:
+        self._target, self._open = target, threading.Event()
+        self._open.set()
+        self._ended = False
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._threads = [threading.Thread(target=self._serve)]
+        self._sockets: list[socket.socket] = [self._server]
+        self._threads[0].start()
+
+    def stop(self) -> None:
+        self._open.clear()
+
+    def resume(self) -> None:
+        self._open.set()
+
+    def _serve(self) -> None:
+        try:
+            client, _ = self._server.accept()
+        except OSError:
+            return
+        upstream = socket.create_connection(("127.0.0.1", self._target))
+        self._sockets += [client, upstream]
+        for source, sink in ((client, upstream), (upstream, client)):
+            thread = threading.Thread(target=self._pass, args=(source, sink))
+            self._threads.append(thread)
+            thread.start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while self._open.wait() and not self._ended and (data := source.recv(65536)):
+                self._open.wait()
+                sink.sendall(data)
+        except OSError:
+            return  # closed from the other side or by us
+
+    def __enter__(self) -> Relay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        self._open.set()
+        for one in self._sockets:
+            with suppress(OSError):  # it may be closed already
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        for thread in self._threads:
+            thread.join(10)
+
+
+def test_a_confirm_that_does_not_come_is_a_timeout_that_names_what_was_asked(rabbit):
+    with Relay(rabbit.port) as relay:
+        connection = broker.connect(f"amqp://guest:guest@127.0.0.1:{relay.port}/", timeout_s=10)
+        connection.publish(topology.REQUESTS, "x", b"", deadline=soon())
+        relay.stop()
+        with pytest.raises(broker.BrokerTimeout, match=re.escape("'gym.requests'")):
+            connection.publish(topology.REQUESTS, "x", b"", deadline=soon(0.1))
+        with pytest.raises(broker.BrokerTimeout, match="declaring exchanges"):
+            connection.declare_exchanges(soon(0.1))
+        relay.resume()
+        connection.declare_exchanges(soon())
+        assert connection.publish(topology.REQUESTS, secrets.token_hex(4), b"", deadline=soon()) is Receipt.UNROUTABLE
+        connection.close()
+
+
+def test_queues_are_declared_as_the_topology_says(rabbit, site):
+    _, act_key = site.acts()
+    site.env.serve(site.env_id, site.env.mailbox(), "make", soon())
+    site.agent.listen(topology.EVENTS, ["#"], site.agent.mailbox(), "events", soon())
+    listed = rabbit.ctl("list_queues", "name", "durable", "exclusive", "auto_delete", "arguments", "--no-table-headers")
+    rows = {line.split("\t")[0]: line for line in listed.splitlines()}
+    assert re.search(r'\ttrue\tfalse\tfalse\t.*"x-dead-letter-exchange","gym.dead"', rows[f"requests.{site.env_id}"])
+    assert '"x-max-length",10000' in rows[f"requests.{site.env_id}"]
+    assert '"x-overflow","reject-publish"' in rows[act_key]
+    assert re.search(r'\tfalse\ttrue\tfalse\t.*"x-max-length",256', rows[act_key])
+    assert '"x-overflow","drop-head"' in rows[f"observer.{site.agent.incarnation}.1"]
+    assert '"x-message-ttl",604800000' in rows["gym.dead"]
+
+
+def test_a_make_that_expires_is_kept_with_the_dead_letters(rabbit, site):
+    site.env.cancel(site.env.serve(site.env_id, site.env.mailbox(), "make", soon()))
+    site.agent.publish(topology.REQUESTS, site.env_id, b"too late", deadline=soon(), expires_s=0.01)
+    raw = pika.BlockingConnection(pika.URLParameters(rabbit.url))
+    try:
+        channel, found = raw.channel(), []
+
+        def is_dead():
+            method, _, body = channel.basic_get(topology.DEAD, auto_ack=True)
+            if method is not None:
+                found.append((method.routing_key, body))
+            return (site.env_id, b"too late") in found
+
+        eventually(is_dead, "the expired make lies in gym.dead")
+    finally:
+        raw.close()
+
+
+def test_operators_see_who_is_connected(rabbit):
+    name = f"env worker {secrets.token_hex(4)}"
+    connection = broker.connect(rabbit.url, timeout_s=10, name=name)
+    assert name in rabbit.ctl("list_connections", "client_properties")
+    connection.close()
+
+
+def test_a_late_ack_after_the_queue_is_gone_harms_nobody(site):
+    mailbox = site.env.mailbox()
+    doomed = site.env.inbox(topology.ACTS, ["doomed"], mailbox, "token", prefetch=4, deadline=soon())
+    for _ in range(2):
+        site.agent.send(topology.ACTS, "doomed", b"act")
+    first, second = mailbox.get(soon()), mailbox.get(soon())
+    site.env.cancel(doomed)
+    assert quiet(mailbox)
+    site.env.ack(first)
+    site.env.requeue(second)
+    other, key = site.acts()
+    site.agent.send(topology.ACTS, key, b"all is well")
+    assert bodies(other, 1) == [b"all is well"]
