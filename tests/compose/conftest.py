@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.compose.project import Project, build_image
+from tests.compose.project import LONG_STEPS, STEPS, Project, build_image
 
 
 def pytest_collection_modifyitems(config, items):
@@ -23,13 +23,14 @@ def image():
 
 @pytest.fixture
 def project(image):
-    """A Compose project that nobody has used, with the file's own settings; gone afterwards with all that it made."""
-    with Project() as one:
+    """A Compose project that nobody has used; gone afterwards with all that it made."""
+    with Project(GYMBROKER_STEPS=str(STEPS)) as one:
         yield one
 
 
 @pytest.fixture
-def project_with_passwords(image):
-    """The same, with passwords from the environment."""
-    with Project(GYMBROKER_ENV_PASSWORD="env-secret.1", GYMBROKER_AGENT_PASSWORD="agent_secret~2") as one:
+def long_project_with_passwords(image):
+    """The same with longer work, and with passwords from the environment."""
+    passwords = {"GYMBROKER_ENV_PASSWORD": "env-secret.1", "GYMBROKER_AGENT_PASSWORD": "agent_secret~2"}
+    with Project(GYMBROKER_STEPS=str(LONG_STEPS), **passwords) as one:
         yield one

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent.parent
 TAG = "compose-test"
 POLL_S = 0.5
+STEPS = 5_000
+"""Of each agent: enough to learn the prices."""
+LONG_STEPS = 20_000
+"""Enough to be still at work when its env worker is told to stop, and to end within the drain timeout."""
 
 
 def run(*command: str, timeout: float = 120, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +62,8 @@ class Project:
     ) -> None:
         if error is not None:
             print(self.compose("logs", "--no-color", "--tail", "100", check=False).stdout)
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        self.compose("kill", check=False)  # nothing is left to be lost, so no time is spent on an orderly end
+        self.compose("down", "--volumes", "--remove-orphans")
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a Compose command for this project."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.compose.project import run, wait_until
+from tests.compose.project import LONG_STEPS, STEPS, run, wait_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(400)]
 
-STEPS = 20_000
 DONE_S = 180.0
 
 
@@ -38,8 +37,8 @@ def test_scaled_agents_train_in_scaled_env_workers_and_report(project):
     assert [one["RestartCount"] for one in project.containers("agent_worker")] == [0] * 4
 
 
-def test_a_stopped_env_worker_lets_its_episodes_finish_and_ends_with_0(project_with_passwords):
-    project = project_with_passwords
+def test_a_stopped_env_worker_lets_its_episodes_finish_and_ends_with_0(long_project_with_passwords):
+    project = long_project_with_passwords
     project.start("agent_worker", env_worker=2)
     wait_until("an episode to begin", lambda: episodes_at_work(project) == 1, DONE_S)
     project.compose("stop", "env_worker")  # SIGTERM; then Compose waits stop_grace_period, and kills (137)
@@ -47,7 +46,7 @@ def test_a_stopped_env_worker_lets_its_episodes_finish_and_ends_with_0(project_w
     assert project.states("env_worker") == [("exited", 0)] * 2
     wait_until("the agent to end", lambda: have_ended(project, "agent_worker"), DONE_S)
     assert project.states("agent_worker") == [("exited", 0)]
-    assert [one["steps"] for one in project.reports("agent_worker")] == [STEPS]
+    assert [one["steps"] for one in project.reports("agent_worker")] == [LONG_STEPS]
     said = "".join(project.logs("env_worker") + project.logs("agent_worker"))
     assert "secret" not in said
 
