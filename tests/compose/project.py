@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,11 @@ class Project:
     def states(self, service: str) -> list[tuple[str, int]]:
         """Status and exit code of each container of a service: ``("running", 0)``, ``("exited", 0)``."""
         return [(one["State"]["Status"], one["State"]["ExitCode"]) for one in self.containers(service)]
+
+    def ends(self, service: str) -> list[datetime]:
+        """When each container of a service ended."""
+        texts = [one["State"]["FinishedAt"] for one in self.containers(service)]  # 2026-11-21T04:05:06.123456789Z
+        return [datetime.strptime(f"{text[:19]}+0000", "%Y-%m-%dT%H:%M:%S%z") for text in texts]
 
     def logs(self, service: str) -> list[str]:
         """What each container of a service has written so far, to stdout and stderr."""

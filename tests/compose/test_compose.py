@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.compose.project import LONG_STEPS, STEPS, run, wait_until
@@ -41,12 +43,16 @@ def test_a_stopped_env_worker_lets_its_episodes_finish_and_ends_with_0(long_proj
     project = long_project_with_passwords
     project.start("agent_worker", env_worker=2)
     wait_until("an episode to begin", lambda: episodes_at_work(project) == 1, DONE_S)
+    assert project.states("agent_worker") == [("running", 0)]
     project.compose("stop", "env_worker")  # SIGTERM; then Compose waits stop_grace_period, and kills (137)
 
     assert project.states("env_worker") == [("exited", 0)] * 2
     wait_until("the agent to end", lambda: have_ended(project, "agent_worker"), DONE_S)
     assert project.states("agent_worker") == [("exited", 0)]
     assert [one["steps"] for one in project.reports("agent_worker")] == [LONG_STEPS]
+    (agent_end,) = project.ends("agent_worker")
+    idle_end, busy_end = sorted(project.ends("env_worker"))
+    assert idle_end < agent_end <= busy_end + timedelta(seconds=1)  # the busy one waited for its agent
     said = "".join(project.logs("env_worker") + project.logs("agent_worker"))
     assert "secret" not in said
 
