@@ -153,8 +153,6 @@ def regroup(entries: list[Any]) -> Any:
     del entries[0]
     if shape is None:
         return tuple(entries)
-    if math.prod(shape) != len(entries):
-        raise ValueError(f"array of objects of shape {shape} came with {len(entries)} items")
     array = np.empty(len(entries), object)
     for index, item in enumerate(entries):  # one by one: numpy would take a list of lists apart
         array[index] = item

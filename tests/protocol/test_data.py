@@ -141,6 +141,8 @@ class TestRoundTrip:
             (collections.OrderedDict([("b", 1), ("a", 2)]), {"b": 1, "a": 2}),
             (collections.defaultdict(list, a=[1]), {"a": [1]}),
             (collections.Counter("aab"), {"a": 2, "b": 1}),
+            (type("Mine", (list,), {})([1]), [1]),
+            (type("Mine", (float,), {})(1.5), 1.5),
             (Point(1, 2), (1, 2)),
             (Move.UP, 3),
             (Name.ANN, "ann"),

@@ -62,6 +62,7 @@ class TestIdentity:
         ("one", "other"),
         [
             (BoxSpec((2,), "float32", 0, 1), BoxSpec((2,), "float32", 0, 2)),
+            (BoxSpec((2,), "float32", 0, 1), BoxSpec((2,), "float32", -0.0, 1)),
             (BoxSpec((2,), "float32", 0, 1), BoxSpec((2,), "float64", 0, 1)),
             (BoxSpec((2,), "float32", 0, 1), BoxSpec((1, 2), "float32", 0, 1)),
             (BoxSpec((2,), "int8", -128, 1), BoxSpec((2,), "int8", -128, 1, bounded_below=False)),

@@ -80,6 +80,11 @@ class TestScan:
                 extension = lead in (0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9))
                 assert taken == known or (extension and known)
 
+    def test_it_refuses_extension_types_that_are_longer_than_any_array(self):
+        scan(msgpack.packb(msgpack.ExtType(6, bytes(400))), SMALL)
+        with pytest.raises(DecodeError, match="700 bytes"):
+            scan(msgpack.packb(msgpack.ExtType(6, bytes(700))), SMALL)
+
 
 def refuse(code, payload):
     raise ValueError("an extension type")
@@ -256,6 +261,7 @@ class TestPack:
             (np.zeros(50), np.zeros(51)),
             (np.zeros((0, 50)), np.zeros((0, 51))),
             (np.array(["x" * 50, "y"]), np.array(["x" * 51, "y"])),
+            (np.zeros(100, [("a", "U0")])["a"], np.zeros(101, [("a", "U0")])["a"]),
             ([bytes(400)] * 4 + [bytes(384)], [bytes(400)] * 4 + [bytes(385)]),
         ],
         ids=lambda value: type(value).__name__,
@@ -290,7 +296,7 @@ class TestPack:
             [bytes(10**6)] * 10_000,
             [bytearray(10**6)] * 10_000,
             ["x" * 2**16] * 10_000,
-            [np.zeros(10**6)] * 10_000,
+            [np.zeros(10**6)] * 5000,
             {number: bytes(10**6) for number in range(4000)},
             [[]] * 10_000,
             [0] * (2**14 + 1),
