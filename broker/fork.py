@@ -38,7 +38,6 @@ def refusal(label: str) -> ConnectionForked:
 def _in_child() -> None:
     for connection in list(_inherited):
         connection.forked()
-    _inherited.clear()
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -21,6 +21,7 @@ from typing import NoReturn
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from broker.errors import InvalidBrokerUrl
+from broker.topology import SHORTSTR
 
 PORTS = {"amqp": 5672, "amqps": 5671}
 TLS_OPTIONS = ("cacertfile", "certfile", "keyfile", "verify", "server_name_indication")
@@ -109,6 +110,8 @@ def _amqp(parts: SplitResult) -> BrokerUrl:
     vhost = parts.path[1:]
     if "/" in vhost:
         _refuse("its virtual host has a '/', to be written %2F")
+    if len(unquote(vhost).encode()) > SHORTSTR:
+        _refuse(f"its virtual host has more than {SHORTSTR} bytes")
     options = _options(parts)
     tls = _tls(options) if parts.scheme == "amqps" else None
     return BrokerUrl(

@@ -95,6 +95,9 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
         except Exception as error:  # whatever a malformed frame makes pika or us stumble over
             logger.debug("frame from %s", self.url.label, exc_info=True)
             self.fail(f"it sent a frame that cannot be understood ({type(error).__name__}: {error})")
+        except BaseException:  # an interrupt: bytes are taken from the socket that nobody has looked at
+            self.fail("this process was interrupted while it read")
+            raise
 
     def write(self, data: bytes) -> None:
         """Send, or leave it in the backlog."""

@@ -47,7 +47,7 @@ class Link(ABC):
             self.wire.close()
             raise
         fork.watch(self)
-        keeper = threading.Thread(target=self._keep, args=(url.heartbeat_s / 3,), name="broker keeper", daemon=True)
+        keeper = threading.Thread(target=self._keep, args=(url.heartbeat_s,), name="broker keeper", daemon=True)
         keeper.start()
 
     @property
@@ -128,8 +128,21 @@ class Link(ABC):
         self._gone.set()
         self.pump.wake_all()
 
-    def _keep(self, interval_s: float) -> None:
-        """Runs on the keeper thread: heartbeats go out and come in though nobody waits for anything."""
-        while not self._gone.wait(interval_s):
+    def _keep(self, heartbeat_s: float) -> None:
+        """Runs on the keeper thread: heartbeats go out and come in though nobody waits for anything.
+
+        The broker sends something every half heartbeat; it is given up after two of silence. (pika would do that too,
+        after up to two heartbeats and ten seconds more.)
+        """
+        heard, since = -1, time.monotonic()
+        late = since + heartbeat_s
+        while not self._gone.wait(heartbeat_s / 3):
             self.pump.breathe()
+            now = time.monotonic()
+            if self.adapter.bytes_received != heard or now > late:  # late: it was us who stood still
+                heard, since = self.adapter.bytes_received, now
+            elif now - since > 2 * heartbeat_s:
+                with self.lock:
+                    self.adapter.fail(f"nothing came from the broker for {2 * heartbeat_s} s, not even a heartbeat")
+            late = now + heartbeat_s
         self.pump.close_when_idle(self.wire.close)

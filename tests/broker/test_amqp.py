@@ -7,7 +7,6 @@ import secrets
 import socket
 import threading
 import time
-from contextlib import suppress
 
 import pika
 import pytest
@@ -145,108 +144,6 @@ def test_heartbeats_are_kept_while_nobody_waits(rabbit):
         time.sleep(0.1)
     assert quiet_one.publish(topology.REQUESTS, secrets.token_hex(4), b"", deadline=soon()) is Receipt.UNROUTABLE
     quiet_one.close()
-
-
-def test_a_broker_that_falls_silent_is_given_up_though_the_socket_stays_open(rabbit):
-    """A relay that stops passing anything on is what an unplugged cable looks like."""
-    with Relay(rabbit.port) as relay:
-        connection = broker.connect(f"amqp://guest:guest@127.0.0.1:{relay.port}/?heartbeat=1", timeout_s=10)
-        relay.stop()
-        with pytest.raises(broker.ConnectionLost, match="nothing came"):
-            connection.mailbox().get(soon(20))
-        connection.close()
-
-
-def test_a_broker_that_takes_nothing_makes_the_sender_wait_and_then_goes_on_in_order(rabbit, site):
-    with Relay(rabbit.port) as relay:
-        slow = broker.connect(f"amqp://guest:guest@127.0.0.1:{relay.port}/", timeout_s=10)
-        acts, key = site.acts(prefetch=64)
-        relay.stop()
-        sent = [bytes([number]) * 1_000_000 for number in range(40)]
-
-        def send():
-            for body in sent:
-                slow.send(topology.ACTS, key, body)
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        sender.join(0.5)
-        assert sender.is_alive(), "forty megabytes have gone into a socket that nobody reads"
-        small = threading.Thread(target=lambda: slow.send(topology.ACTS, key, b"behind"))
-        small.start()
-        relay.resume()
-        sender.join(60)
-        small.join(60)
-        assert sorted(bodies(acts, 41)) == sorted([*sent, b"behind"])
-        slow.close()
-
-
-class Relay:
-    """Passes bytes between clients and a port of this machine, until it is told to stop."""
-
-    def __init__(self, target: int) -> None:
-        self._target, self._open = target, threading.Event()
-        self._open.set()
-        self._ended = False
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self._threads = [threading.Thread(target=self._serve)]
-        self._sockets: list[socket.socket] = [self._server]
-        self._threads[0].start()
-
-    def stop(self) -> None:
-        self._open.clear()
-
-    def resume(self) -> None:
-        self._open.set()
-
-    def _serve(self) -> None:
-        try:
-            client, _ = self._server.accept()
-        except OSError:
-            return
-        upstream = socket.create_connection(("127.0.0.1", self._target))
-        self._sockets += [client, upstream]
-        for source, sink in ((client, upstream), (upstream, client)):
-            thread = threading.Thread(target=self._pass, args=(source, sink))
-            self._threads.append(thread)
-            thread.start()
-
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while self._open.wait() and not self._ended and (data := source.recv(65536)):
-                self._open.wait()
-                sink.sendall(data)
-        except OSError:
-            return  # closed from the other side or by us
-
-    def __enter__(self) -> Relay:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended = True
-        self._open.set()
-        for one in self._sockets:
-            with suppress(OSError):  # it may be closed already
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        for thread in self._threads:
-            thread.join(10)
-
-
-def test_a_confirm_that_does_not_come_is_a_timeout_that_names_what_was_asked(rabbit):
-    with Relay(rabbit.port) as relay:
-        connection = broker.connect(f"amqp://guest:guest@127.0.0.1:{relay.port}/", timeout_s=10)
-        connection.publish(topology.REQUESTS, "x", b"", deadline=soon())
-        relay.stop()
-        with pytest.raises(broker.BrokerTimeout, match=re.escape("'gym.requests'")):
-            connection.publish(topology.REQUESTS, "x", b"", deadline=soon(0.1))
-        with pytest.raises(broker.BrokerTimeout, match="declaring exchanges"):
-            connection.declare_exchanges(soon(0.1))
-        relay.resume()
-        connection.declare_exchanges(soon())
-        assert connection.publish(topology.REQUESTS, secrets.token_hex(4), b"", deadline=soon()) is Receipt.UNROUTABLE
-        connection.close()
 
 
 def test_queues_are_declared_as_the_topology_says(rabbit, site):

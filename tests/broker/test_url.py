@@ -60,6 +60,7 @@ def test_the_label_is_the_address_without_user_and_password(url, label):
         ("amqp://host:0", "port is 0"),
         ("amqp://host:70000", "port"),
         ("amqp://host/a/b", "%2F"),
+        (f"amqp://host/{'v' * 256}", "255 bytes"),
         ("amqp://host?colour=red", "'colour'"),
         ("amqp://host?verify=verify_none", "amqps:// only"),
         ("amqp://host?heartbeat=soon", "'soon'"),
