@@ -113,6 +113,8 @@ class Session:
         """The reply to the pending request, or None if this was something else."""
         if arrival.kind is not Kind.MESSAGE:
             # The worker's queue is gone. It, or its connection, may come back within the window and say resume.
+            if arrival.key not in ("", self._key, topology.act_control_key(self._dialogue.episode)):
+                return None  # of the worker's former queue, and it has said resume since
             self._lost_until = min(self._lost_until, time.monotonic() + self._window)
             return None
         return self._receive(arrival)
@@ -126,6 +128,9 @@ class Session:
             return None
         self._lost_until = _NEVER  # the bound worker speaks
         if type(message) in PROVISIONAL:
+            if isinstance(message, Working) and not message.deadline_s and self._dialogue.pending is not None:
+                # It executes nothing and heard the probe after the request: request or reply was lost on the way.
+                self._connection.send(topology.ACTS, self._key, self._dialogue.repeat())
             return None
         if isinstance(message, Stray):
             key = topology.act_key(self._dialogue.episode, message.incarnation)
@@ -134,7 +139,9 @@ class Session:
         if isinstance(message, Resume):
             self._connection.unwatch(self._key)
             self._address()
-            if self._dialogue.pending is not None:
+            if self._dialogue.unheard is not None:
+                self._connection.send(topology.ACTS, self._key, self._dialogue.unheard)
+            elif self._dialogue.pending is not None:
                 self._connection.send(topology.ACTS, self._key, self._dialogue.repeat())
             return None
         if isinstance(message, Error):

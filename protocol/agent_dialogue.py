@@ -43,6 +43,8 @@ class AgentDialogue:
         """The request that has no reply yet."""
         self.ignored: Counter[str] = Counter()
         """What was dropped, by reason."""
+        self.unheard: bytes | None = None
+        """Our ``resume``, until the env side is known to have heard it."""
         self._next = 0
 
     def make(self, env_id: str, *, attempt: int = 1, **fields: Any) -> bytes:
@@ -89,11 +91,16 @@ class AgentDialogue:
         return encode(Close(self.episode, 0, self.incarnation, reason="another worker was first"))
 
     def reconnect(self, incarnation: str) -> bytes:
-        """We have a new connection: a ``resume`` for the env side. When it has answered, send ``repeat()``."""
+        """We have a new connection: a ``resume`` for the env side.
+
+        Whenever it says ``resume``: send ``unheard`` again if there is one, because it may have been lost while both
+        were away, else ``repeat()``.
+        """
         previous, self.incarnation = self.incarnation, incarnation
         if self.pending is not None:
             self.pending = replace(self.pending, incarnation=incarnation)
-        return encode(Resume(self.episode, self._next - 1, incarnation, previous))
+        self.unheard = encode(Resume(self.episode, self._next - 1, incarnation, previous))
+        return self.unheard
 
     def receive(self, body: bytes) -> Message | Stray | None:
         """What ``body`` means for us: the reply to the pending request (``pending`` is None then); an ``accepted``,
@@ -109,7 +116,9 @@ class AgentDialogue:
             raise RemoteProtocolError(f"an env may not say {message.performative}")
         if self.worker is None:
             return self._open(message)
-        if isinstance(message, Resume) and message.previous == self.worker:
+        if isinstance(message, Resume) and self.worker in (message.previous, message.incarnation):
+            if message.incarnation == self.worker:
+                self.unheard = None
             self.worker = message.incarnation
             return message
         if message.incarnation != self.worker:
@@ -133,12 +142,13 @@ class AgentDialogue:
 
     def _answer(self, message: Message) -> Message | None:
         """From the worker that we are bound to."""
+        self.unheard = None
         if isinstance(message, Error) and message.ends:
             self.state, self.pending = State.ENDED, None
             return message
         if isinstance(message, Working):
             return message  # it lives: also an answer to a probe where nothing is pending
-        if isinstance(message, (Probe, Resume, Status, Accepted)):
+        if isinstance(message, (Probe, Status, Accepted)):
             return self._ignore("nothing new")
         pending = self.pending
         if pending is None:

@@ -39,6 +39,8 @@ class EnvDialogue:
         self.executing: Request | None = make
         """The request that was handed out and has no reply yet."""
         self.ignored: Counter[str] = Counter()
+        self._known_as = incarnation
+        """The incarnation of ours that the agent speaks to, as far as we know."""
         self._step_id = OUTSIDE
         self._request: Request = make
         self._reply: Message | None = None
@@ -60,8 +62,11 @@ class EnvDialogue:
 
     def reconnect(self, incarnation: str) -> bytes:
         """We have a new connection: a ``resume`` for the agent."""
-        previous, self.incarnation = self.incarnation, incarnation
-        return encode(Resume(self.episode, self._step_id, incarnation, previous))
+        self.incarnation = incarnation
+        return self._resume()
+
+    def _resume(self) -> bytes:
+        return encode(Resume(self.episode, self._step_id, self.incarnation, self._known_as))
 
     def receive(self, body: bytes) -> Request | Probe | Answer | None:
         """What to do with ``body``: a request to execute (then call ``reply``), a ``Probe`` (answer with ``working``),
@@ -77,17 +82,17 @@ class EnvDialogue:
             return self._refuse(OUTSIDE, ErrorCode.MALFORMED, str(error))
         if message.episode != self.episode:
             return self._ignore("another episode")
-        if isinstance(message, Resume) and message.previous == self.agent:
+        if isinstance(message, Resume) and self.agent in (message.previous, message.incarnation):
             self.agent = message.incarnation
-            return Answer(encode(Resume(self.episode, self._step_id, self.incarnation, self.incarnation)))
+            return Answer(self._resume())
         if message.incarnation != self.agent:
             return self._ignore("another incarnation")
         if type(message) not in AGENT_SAYS or isinstance(message, Make):
             return self._refuse(message.step_id, ErrorCode.ILLEGAL, f"an agent may not say {message.performative} here")
         if isinstance(message, Probe):
+            self._known_as = self.incarnation
             return message
-        if isinstance(message, Resume):
-            return self._ignore("nothing new")
+        self._known_as = self.incarnation
         return self._request_came(message)  # type: ignore[arg-type]
 
     def _request_came(self, request: Request) -> Request | Answer | None:

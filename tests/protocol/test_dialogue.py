@@ -319,6 +319,40 @@ def test_an_env_that_comes_back_resumes_and_answers_under_its_new_incarnation():
     assert len(pair.executed) == 2
 
 
+def test_both_may_come_back_at_once_and_neither_hear_the_other_s_first_resume():
+    pair = Pair()
+    pair.do(Reset)
+    body = pair.agent.ask(Act, action=1)
+    pair.execute(body)
+    pair.env.reconnect("e" * 16)  # lost: the agent is not there
+    pair.env.reconnect("f" * 16)  # lost, too
+    answer = pair.env.receive(pair.agent.reconnect("d" * 16))
+    assert isinstance(answer, Answer)
+    assert isinstance(pair.agent.receive(answer.body), Resume)
+    assert pair.agent.worker == "f" * 16
+    assert pair.agent.unheard is not None
+    answer = pair.env.receive(pair.agent.unheard)
+    assert isinstance(answer, Answer)
+    assert isinstance(pair.agent.receive(answer.body), Resume)
+    assert pair.agent.unheard is None
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+    assert len(pair.executed) == 2
+
+
+def test_a_resume_that_was_lost_while_both_were_away_is_said_again():
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)
+    pair.agent.reconnect("d" * 16)  # returned: the env side is away
+    assert isinstance(pair.agent.receive(pair.env.reconnect("e" * 16)), Resume)
+    assert pair.agent.unheard is not None
+    answer = pair.env.receive(pair.agent.unheard)
+    assert isinstance(answer, Answer)
+    assert isinstance(pair.agent.receive(answer.body), Resume)
+    assert pair.agent.unheard is None
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+
+
 def test_a_resume_of_a_stranger_takes_nothing_over():
     pair = Pair()
     assert pair.env.receive(encode(Resume(EPISODE, 0, "d" * 16, "c" * 16))) is None
