@@ -9,7 +9,7 @@ RUN := .venv/run-$(HERE)
 DEV := .venv/dev-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test lint types layers check test-compose test-wheel build lock clean
+.PHONY: help demo test lint types layers check test-compose test-wheel build golden lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,10 @@ build: $(DEV) ## dist/: the wheel and the sdist
 	@echo "==> build"
 	@rm -rf build dist
 	@$(BIN)/python -m build --no-isolation
+
+golden: $(DEV) ## tests/protocol/golden anew, after a change of the wire format, and what changed
+	@$(BIN)/python -m tools.golden
+	@git --no-pager diff --stat -- tests/protocol/golden
 
 lock: $(DEV) ## write requirements/lock.txt anew after a change of pyproject.toml; LOCK_ARGS=--upgrade for newest versions
 	@$(BIN)/python -m pip install --quiet --constraint requirements/lock.txt uv
