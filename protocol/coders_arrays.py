@@ -183,9 +183,11 @@ class DiscreteNode:
 
     def _whole(self, value: Any) -> int:
         try:
-            return int(operator.index(value))  # int(): of an IntEnum, index() returns the member
+            if not isinstance(value, np.bool_):  # numpy 1 lets it pass for an index, numpy 2 does not
+                return int(operator.index(value))  # int(): of an IntEnum, index() returns the member
         except TypeError:
-            raise Misfit(f"an integer from {self._low} to {self._high}", describe(value)) from None
+            pass
+        raise Misfit(f"an integer from {self._low} to {self._high}", describe(value))
 
 
 class TextNode:

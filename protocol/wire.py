@@ -77,7 +77,7 @@ def pack(value: Any, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """
     try:
         odd_keys = _admit(value, limits)
-        body: bytes = msgpack.Packer(strict_types=True, default=default, buf_size=1024).pack(value)
+        body: bytes = msgpack.Packer(strict_types=True, default=default).pack(value)
     except Exception as problem:  # the types of strangers run code of their own when they are looked at
         text = f"{type(problem).__name__}: {str(problem)[:200]}"
         raise EncodeError(f"{type(value).__name__} cannot be sent: {text}") from problem

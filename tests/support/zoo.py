@@ -161,7 +161,8 @@ def _array(spec: Any, more: tuple[int, ...], rng: np.random.Generator) -> np.nda
     dtype = np.dtype(spec.dtype)
     if dtype.kind == "f":
         low, high = np.maximum(spec.low, -50.0), np.minimum(spec.high, 50.0)
-        return np.asarray(rng.uniform(low, high, shape)).astype(dtype).clip(spec.low, spec.high)
+        # Rounding to the dtype may have gone beyond the bounds.
+        return np.asarray(np.clip(np.asarray(rng.uniform(low, high, shape), dtype), spec.low, spec.high), dtype)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
     return np.asarray(rng.integers(spec.low, spec.high, shape, dtype, endpoint=True))
