@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Pipe
 
     from env_worker.settings import WorkerSettings
-    from env_worker.stepper import Slot
+    from env_worker.slot import Slot
 
 log = logging.getLogger("gymbroker")
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from env_worker.stepper import Slot
+    from env_worker.slot import Slot
 
 
 class Pulse:

@@ -10,16 +10,15 @@ import logging
 import os
 import socket
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from broker import topology
 from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind, Receipt
-from env_worker.episode import Episode, public_id
-from protocol.codec import decode, encode
-from protocol.errors import DecodeError, ErrorCode, Fault, VersionMismatch
-from protocol.messages import OUTSIDE, Error, Make
+from env_worker import intake
+from env_worker.episode import Episode
+from env_worker.slot import Slot
+from protocol.errors import ErrorCode, Fault
 from protocol.presence import ASK, Presence
 
 if TYPE_CHECKING:
@@ -44,32 +43,6 @@ FAREWELL_S = 1.0
 
 PREFETCH = 4
 """Messages of one episode that are with the worker at once; a flood stays in the bounded queue at the broker."""
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """An episode and what the shell knows of it."""
-
-    episode: Episode
-    inbox: Subscription | None = None
-    heard: float = field(default_factory=time.monotonic)
-    """When the agent last said something."""
-    probed: float = 0.0
-    lost_since: float | None = None
-    """Since when the agent cannot be reached; None: it can."""
-    agent: str = ""
-    """Incarnation of the agent that ``key`` belongs to."""
-    key: str = ""
-    """Where replies go."""
-
-    def __post_init__(self) -> None:
-        self.address()
-
-    def address(self) -> None:
-        """Find out anew where replies go."""
-        dialogue = self.episode.dialogue
-        self.agent = dialogue.agent
-        self.key = topology.percept_key(dialogue.episode, dialogue.agent)
 
 
 class Stepper:
@@ -195,20 +168,18 @@ class Stepper:
             self._drop(slot)
 
     def _make(self, arrival: Arrival) -> None:
-        make = self._read_make(arrival)
-        if make is None or make.episode in self.slots:
+        wanted = intake.read(arrival.body, self._connection.incarnation, self._catalogue)
+        if isinstance(wanted, intake.Refusal):
+            self._connection.send(topology.PERCEPTS, wanted.key, wanted.body, settles=arrival)
+            return
+        if wanted is None or wanted.make.episode in self.slots:
             self._connection.ack(arrival)
             return
         if self.free == 0:
             self._connection.requeue(arrival)
             return
-        entry = self._catalogue.get(make.env_id)
-        if entry is None:
-            text = f"{make.env_id!r} is not served here; served: {', '.join(self._catalogue.entries)}"
-            self._refuse(make, ErrorCode.UNKNOWN_ENV, text)
-            self._connection.ack(arrival)
-            return
-        slot = Slot(Episode(make, self._connection.incarnation, entry, self._settings, self.name))
+        make = wanted.make
+        slot = Slot(Episode(make, self._connection.incarnation, wanted.entry, self._settings, self.name))
         self.slots[make.episode] = slot
         if self.free == 0:
             self._leave_requests()
@@ -242,35 +213,7 @@ class Stepper:
             log.info("episode %s: %s is open (%d free)", slot.episode.public_id, slot.episode.env_id, self.free)
             self._announce()
 
-    def _read_make(self, arrival: Arrival) -> Make | None:
-        try:
-            message = decode(arrival.body)
-        except VersionMismatch as mismatch:
-            # Its header is frozen, so it can be answered: at the key that does not need the sender's incarnation.
-            error = Error(
-                mismatch.episode, OUTSIDE, self._connection.incarnation, ErrorCode.UNSUPPORTED_VERSION.value,
-                str(mismatch), Fault.AGENT.value, retry=False, ends=True,
-            )  # fmt: skip
-            key = topology.percept_control_key(mismatch.episode)
-            self._connection.send(topology.PERCEPTS, key, encode(error))
-            return None
-        except DecodeError as error:
-            log.warning("a request that is no message was dropped: %s", error)
-            return None
-        if not isinstance(message, Make):
-            log.warning("a request that is no make was dropped: %s", message.performative)
-            return None
-        return message
-
     # -- what we say ------------------------------------------------------------------------------------------
-
-    def _refuse(self, make: Make, code: ErrorCode, text: str) -> None:
-        log.info("episode %s refused: %s", public_id(make.episode), text)
-        error = Error(
-            make.episode, OUTSIDE, self._connection.incarnation, code.value, text, Fault.AGENT.value,
-            retry=False, ends=True,
-        )  # fmt: skip
-        self._connection.send(topology.PERCEPTS, topology.percept_key(make.episode, make.incarnation), encode(error))
 
     def _tell(self, slot: Slot, code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
         log.info("episode %s ends: %s", slot.episode.public_id, text)

@@ -1,9 +1,10 @@
-"""The command line of gymbroker itself: ``demo``, ``doctor``, ``status``."""
+"""The command line of gymbroker itself: ``demo``, ``doctor``, ``status``, ``permissions``."""
 
 from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -111,6 +112,22 @@ def status(
         free, capacity = str(worker["free"]), str(worker["capacity"])
         table.add_row(worker["worker"], ", ".join(worker["envs"]), free, capacity, draining)
     Console().print(table)
+
+
+@app.command()
+def permissions(
+    env_user: Annotated[str, typer.Option(help="RabbitMQ user of the party that owns environments.")],
+    agent_user: Annotated[str, typer.Option(help="RabbitMQ user of the party that owns policies.")],
+    vhost: Annotated[str, typer.Option(help="Virtual host that both meet in.")] = "/",
+) -> None:
+    """Print the rabbitmqctl commands that make a user for each party, with the least rights that work."""
+    from broker.permissions import rabbitmqctl_commands
+
+    try:
+        for command in rabbitmqctl_commands(vhost, env_user, agent_user):
+            typer.echo(shlex.join(["rabbitmqctl", *command]))
+    except ValueError as error:
+        _fail(str(error), 2)
 
 
 def _fail(text: str, code: int) -> NoReturn:

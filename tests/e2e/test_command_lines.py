@@ -34,8 +34,8 @@ def test_run_prints_one_json_object_with_the_figures(url):
     assert (figures["env_id"], figures["episodes"]) == ("CartPole-v1", 5)
     assert figures["return_mean"] == figures["length_mean"] == figures["steps"] / 5
     assert 0 < figures["rtt_us_p50"] <= figures["rtt_us_p99"]
-    again = json.loads(run("agent_worker", "run", "CartPole-v1", "--episodes", "5", "--seed", "1", "--json", url=url).stdout)
-    assert again["return_mean"] == figures["return_mean"]
+    again = run("agent_worker", "run", "CartPole-v1", "--episodes", "5", "--seed", "1", "--json", url=url)
+    assert json.loads(again.stdout)["return_mean"] == figures["return_mean"]
 
 
 def test_run_shows_a_table_and_progress_and_saves_the_learning_curve(url, tmp_path):
@@ -171,6 +171,15 @@ def test_demo_runs_as_processes_over_a_broker(rabbit, tmp_path):
     assert "price bandit, Thompson" in done.stdout
     assert len(list(tmp_path.glob("*.png"))) == 3
     assert rabbit.url not in done.stderr + done.stdout
+
+
+def test_permissions_prints_the_commands_for_two_users():
+    done = run("gymbroker", "permissions", "--env-user", "owner", "--agent-user", "learner")
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["rabbitmqctl", "add_user"], ["rabbitmqctl", "set_permissions"],
+    ] * 2  # fmt: skip
+    same = run("gymbroker", "permissions", "--env-user", "one", "--agent-user", "one")
+    assert (same.returncode, "two users" in same.stderr) == (2, True)
 
 
 def test_version():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import threading
 import time
 
@@ -14,6 +15,7 @@ from agent_worker import RemoteEnv
 from agent_worker.errors import BadKwargs, WorkerLost
 from broker import connect, shared, topology
 from broker.errors import AccessRefused, ConnectionForked
+from broker.permissions import rabbitmqctl_commands
 from broker.port import Kind, Receipt
 from protocol.codec import decode, encode
 from protocol.errors import ErrorCode
@@ -143,8 +145,6 @@ def test_both_sides_come_back_when_the_broker_breaks_all_connections(rabbit, tmp
 
 
 def test_a_worker_s_stepper_that_pauses_is_not_lost(rabbit, tmp_path):
-    import signal
-
     with worker(rabbit.url, tmp_path / "log", COUNTING) as one:
         env = RemoteEnv(COUNTING, rabbit.url)
         env.reset()
@@ -247,13 +247,9 @@ def test_kwargs_that_are_no_keyword_arguments_are_refused(serve, remote):
 
 
 def test_each_side_works_under_a_user_of_its_own_and_is_refused_what_is_the_other_s(rabbit, tmp_path):
-    from broker.permissions import rabbitmqctl_commands
-
-    for user in ("owner", "learner"):
-        rabbit.ctl("add_user", user, f"{user}-password")
     try:
         for command in rabbitmqctl_commands("/", env_user="owner", agent_user="learner"):
-            rabbit.ctl(*command[1:])
+            rabbit.ctl(*command, *[f"{command[1]}-password"] * (command[0] == "add_user"))
         owner, learner = (rabbit.url_of(user, f"{user}-password") for user in ("owner", "learner"))
         with worker(owner, tmp_path / "log", COUNTING):
             env = RemoteEnv(COUNTING, learner)

@@ -23,8 +23,7 @@ def url(broker_url, serve):
 def play(env, seed=5):
     """Observations of a short run."""
     seen = [env.reset(seed=seed)[0]]
-    for turn in range(10):
-        seen.append(env.step(turn % 2)[0])
+    seen += [env.step(turn % 2)[0] for turn in range(10)]
     env.close()
     return np.array(seen)
 

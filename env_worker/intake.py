@@ -1,0 +1,62 @@
+"""What a message in a queue of requests asks for, or why it is refused. Pure: bytes in, decision out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broker import topology
+from env_worker.episode import public_id
+from protocol.codec import decode, encode
+from protocol.errors import DecodeError, ErrorCode, Fault, VersionMismatch
+from protocol.messages import OUTSIDE, Error, Make
+
+if TYPE_CHECKING:
+    from env_worker.catalogue import Catalogue, Entry
+
+log = logging.getLogger("gymbroker")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An env that is served here."""
+
+    make: Make
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What to send to the agent instead of an env, and by which key."""
+
+    key: str
+    body: bytes
+
+
+def read(body: bytes, incarnation: str, catalogue: Catalogue) -> Wanted | Refusal | None:
+    """What is wanted; a refusal; or None for what nobody can be told about, which is logged."""
+    try:
+        message = decode(body)
+    except VersionMismatch as mismatch:
+        # Its header is frozen, so it can be answered: at the key that does not need the sender's incarnation.
+        key = topology.percept_control_key(mismatch.episode)
+        return Refusal(key, _error(mismatch.episode, incarnation, ErrorCode.UNSUPPORTED_VERSION, str(mismatch)))
+    except DecodeError as error:
+        log.warning("a request that is no message was dropped: %s", error)
+        return None
+    if not isinstance(message, Make):
+        log.warning("a request that is no make was dropped: %s", message.performative)
+        return None
+    entry = catalogue.get(message.env_id)
+    if entry is None:
+        text = f"{message.env_id!r} is not served here; served: {', '.join(catalogue.entries)}"
+        log.info("episode %s refused: %s", public_id(message.episode), text)
+        key = topology.percept_key(message.episode, message.incarnation)
+        return Refusal(key, _error(message.episode, incarnation, ErrorCode.UNKNOWN_ENV, text))
+    return Wanted(message, entry)
+
+
+def _error(episode: str, incarnation: str, code: ErrorCode, text: str) -> bytes:
+    fault = Fault.AGENT.value
+    return encode(Error(episode, OUTSIDE, incarnation, code.value, text, fault, retry=False, ends=True))
