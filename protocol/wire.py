@@ -233,9 +233,11 @@ def _admit(value: Any, limits: Limits) -> bool:
                 room -= len(entries) + _CONTAINER_COST
                 if room < 0:
                     raise ValueError(f"more than {limits.items} items")
-                space -= item.nbytes if not entries and isinstance(item, np.ndarray) else 0
-                odd_keys = odd_keys or (issubclass(cls, dict) and _are_odd(item))
-                below += entries
+                if entries:
+                    odd_keys = odd_keys or (cls is not list and issubclass(cls, dict) and _are_odd(item))
+                    below += entries
+                elif isinstance(item, np.ndarray):
+                    space -= item.nbytes
         if space < 0:
             raise ValueError(f"more than {limits.body_bytes} bytes")
         if not below:

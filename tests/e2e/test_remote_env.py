@@ -19,6 +19,7 @@ from agent_worker.errors import (
     RemoteEnvError,
     UnknownEnv,
 )
+from env_worker.compat import import_gym
 from protocol.data import Opaque
 from tests.support.envs import Counting, Everything, Talkative
 from tests.support.equal import identical
@@ -304,6 +305,18 @@ def test_an_agent_can_never_name_code(serve, remote, env_id):
     serve("CartPole-v1")
     with pytest.raises((UnknownEnv, ValueError)):
         remote(env_id, make_timeout=0.6).open()
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "Taxi-v3"])
+def test_an_env_of_gym_026_steps_on_this_numpy_as_it_does_locally(serve, remote, env_id):
+    gym = import_gym()
+    serve(env_id, backend="gym")
+    local, far = gym.make(env_id, disable_env_checker=True), remote(env_id)
+    assert far.description.api == "gym"
+    for ours, theirs in zip(trajectory(far, 3, 50), trajectory(local, 3, 50), strict=True):
+        assert bits(ours[0]) == bits(theirs[0])
+        assert ours[1:-1] == theirs[1:-1]
+    local.close()
 
 
 def test_an_env_of_the_old_api_is_served_with_five_results(serve, remote):
