@@ -147,7 +147,8 @@ class Connection(Protocol):
         """Publish mandatory and unconfirmed, and ack ``settles`` in the same write. This is the hot path.
 
         Returns when the bytes are with the operating system. If nobody has a queue for ``key``, it comes back to
-        the mailbox of ``watch(key)``.
+        the mailbox of ``watch(key)``. A refusal (``TopologyMissing``: no such exchange; ``AccessRefused``; a body
+        that the broker finds too large) is known later: the next ``send`` raises it, and sends nothing.
         """
 
     def publish(
@@ -166,13 +167,16 @@ class Connection(Protocol):
         """
 
     def announce(self, exchange: str, key: str, body: bytes) -> None:
-        """Publish lossy: not mandatory, not confirmed, not persistent. For presence and events."""
+        """Publish lossy: nobody learns what becomes of it. For presence and events.
+
+        Where nobody listens to ``key`` it costs nothing: RabbitMQ says so, and for 2 s nothing is sent to that key.
+        """
 
     def ack(self, arrival: Arrival) -> None:
         """Settle a message as done."""
 
     def requeue(self, arrival: Arrival) -> None:
-        """Give a message back to the broker for somebody else."""
+        """Give a message back to the broker for somebody else, marked as redelivered."""
 
     def close(self) -> None:
         """Close; safe to call twice. All subscriptions end, and exclusive queues are gone."""

@@ -198,3 +198,19 @@ def test_a_late_ack_after_the_queue_is_gone_harms_nobody(site):
     other, key = site.acts()
     site.agent.send(topology.ACTS, key, b"all is well")
     assert bodies(other, 1) == [b"all is well"]
+
+
+def test_a_body_that_the_broker_finds_too_large_is_told_and_takes_no_delivery_with_it(site):
+    acts, key = site.acts()
+    too_large = bytes(16 * 1024 * 1024 + 1)  # more than RabbitMQ 4 takes by default
+    with pytest.raises(broker.BrokerError, match="message size 16777217"):
+        site.agent.publish(topology.ACTS, key, too_large, deadline=soon())
+    waiting = site.agent.mailbox()
+    with pytest.raises(broker.BrokerError, match="message size 16777217"):
+        for _ in range(20):
+            site.agent.send(topology.ACTS, key, too_large)
+            waiting.get(soon(0.2))
+    percepts, percept_key = site.percepts()
+    site.agent.send(topology.ACTS, key, b"small enough")
+    site.env.send(topology.PERCEPTS, percept_key, b"reply", settles=acts.get(soon()))
+    assert bodies(percepts, 1) == [b"reply"]

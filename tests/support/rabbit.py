@@ -33,6 +33,7 @@ MISSING = (
 )
 CONFIG = """\
 loopback_users.guest = true
+max_message_size = 16777216
 log.file.level = info
 vm_memory_high_watermark.absolute = 1GB
 disk_free_limit.absolute = 50MB
@@ -202,9 +203,14 @@ def answers_amqp(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports of 127.0.0.1 that nobody listens on now.
+
+    Not of the range that outgoing connections take theirs from: while a broker is down, one of those could sit on
+    its port, or a client that tries again and again could even connect to itself.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = secrets.randbelow(11_000) + 21_000
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.add(port)
+    return list(found)

@@ -1,0 +1,49 @@
+"""The private RabbitMQ of the tests, and what a RabbitMQ keeps when it dies."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+import broker
+from broker import Receipt, topology
+from tests.broker.site import soon
+from tests.support import rabbit as rig
+from tests.support.rabbit import Rabbit, RabbitFailed, answers_amqp
+
+
+def test_where_rabbitmq_is_missing_the_tests_fail_and_say_what_to_do(monkeypatch):
+    monkeypatch.setattr(rig, "BIN", Path("/no/such/folder"))
+    with pytest.raises(RabbitFailed, match="make test.*apt-get install rabbitmq-server.*GYMBROKER_TEST_URL"):
+        Rabbit()
+
+
+def test_a_make_that_was_confirmed_survives_the_sudden_death_of_the_broker(rabbit):
+    """On a second node beside the first, which nobody else has connections to."""
+    env_id = f"Env-{secrets.token_hex(4)}"
+    with Rabbit() as mortal:
+        worker = broker.connect(mortal.url, timeout_s=10)
+        worker.declare_exchanges(soon())
+        worker.cancel(worker.serve(env_id, worker.mailbox(), "make", soon()))
+        sent = worker.publish(topology.REQUESTS, env_id, b"make", deadline=soon(), persistent=True)
+        assert sent is Receipt.ROUTED
+        mortal.kill()
+        with pytest.raises(broker.ConnectionLost):
+            worker.mailbox().get(soon())
+        worker.close()
+        assert not answers_amqp(mortal.port)
+        assert answers_amqp(rabbit.port)
+
+        mortal.start()
+        worker = broker.connect(mortal.url, timeout_s=30)
+        mailbox = worker.mailbox()
+        worker.serve(env_id, mailbox, "make", soon())
+        arrival = mailbox.get(soon())
+        assert arrival.body == b"make"
+        worker.ack(arrival)
+        worker.close()
+        folder, port = mortal.folder, mortal.port
+    assert not folder.exists()
+    assert not answers_amqp(port)
