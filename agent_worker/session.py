@@ -34,6 +34,8 @@ FIRST_PROBE_S = 1.0
 
 MAX_PROBE_S = 30.0
 
+CLOSE_PROBE_S = 0.25
+
 RECONNECT_WINDOW_S = 10.0
 """When our own connection broke, the worker's probably did too: it has at least so long to come back."""
 
@@ -188,11 +190,19 @@ class Session:
             self._forget()
 
     def _wait_closed(self, deadline: float) -> None:
+        pause = CLOSE_PROBE_S
         while not self.ended:
-            arrival = self._mailbox.get(deadline)
-            if arrival is None or arrival.kind is not Kind.MESSAGE:
+            arrival = self._mailbox.get(min(deadline, time.monotonic() + pause))
+            if arrival is None:
+                if time.monotonic() >= deadline:
+                    return
+                # The queue may have been deleted with the close in it, which tells nobody; a probe comes back.
+                pause *= 2
+                self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
+            elif arrival.kind is not Kind.MESSAGE:
                 return  # a returned close counts as closed: there is nobody to close
-            self._dialogue.receive(arrival.body)
+            else:
+                self._dialogue.receive(arrival.body)
 
     def _forget(self) -> None:
         inbox, self._inbox = self._inbox, None

@@ -21,6 +21,7 @@ from agent_worker.errors import (
 )
 from env_worker.compat import import_gym
 from protocol.data import Opaque
+from tests.support.commands import eventually
 from tests.support.envs import Counting, Everything, Talkative
 from tests.support.equal import identical
 
@@ -257,7 +258,7 @@ def test_close_twice_is_no_error_and_frees_the_slot(serve, remote):
         with pytest.raises(gymnasium.error.ClosedEnvironmentError):
             env.reset()
     assert Counting.closed == before + 3
-    assert worker._stepper.slots == {}
+    eventually(lambda: worker._stepper.slots == {}, "the slot is free")
 
 
 def test_an_env_that_is_dropped_without_close_frees_its_slot(serve, remote, broker_url):
