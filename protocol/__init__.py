@@ -1,4 +1,4 @@
-"""The gym protocol: messages, spaces on the wire, codec, dialogue rules. Pure, sans-I/O; in prose: ``docs/protocol.md``.
+"""The gym protocol: messages, spaces on the wire, codec, dialogue rules. Pure, sans-I/O. In prose: ``docs/protocol.md``.
 
 Read ``messages``, then ``rules``, then ``agent_dialogue`` and ``env_dialogue``.
 """
