@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from broker.port import Mailbox, Subscription
     from broker.topology import QueueSpec
 
+
 class MemorySubscription:
     """A queue that a memory connection consumes."""
 

@@ -161,9 +161,7 @@ def _no_password() -> str:
     raise ssl.SSLError("the key is encrypted, and there is nobody to ask for its password")
 
 
-def _encrypt(
-    sock: socket.socket, context: ssl.SSLContext, url: BrokerUrl, name: str, deadline: float
-) -> socket.socket:
+def _encrypt(sock: socket.socket, context: ssl.SSLContext, url: BrokerUrl, name: str, deadline: float) -> socket.socket:
     sock.settimeout(time_left(deadline))
     try:
         return context.wrap_socket(sock, server_hostname=name)

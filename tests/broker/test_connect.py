@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import subprocess
 import sys
 import threading
@@ -12,48 +11,32 @@ import time
 import pytest
 
 import broker
+from tests.broker.site import eventually
 from tests.support.rabbit import free_ports
+from tests.support.relay import Relay
 
 
 def test_a_broker_that_comes_up_late_is_waited_for_and_each_wait_is_told(rabbit, caplog):
     (port,) = free_ports(1)
-    pumps: list[threading.Thread] = []
-    ended = threading.Event()
+    opened: list[Relay] = []
 
-    def relay():
-        """Opens the port only after the first attempts have failed, and leads to RabbitMQ."""
-        while len(caplog.records) < 2:
-            time.sleep(0.01)
-        with socket.create_server(("127.0.0.1", port)) as server:
-            client, _ = server.accept()
-        upstream = socket.create_connection(("127.0.0.1", rabbit.port))
-        with client, upstream:
-            for source, sink in ((client, upstream), (upstream, client)):
-                pumps.append(threading.Thread(target=carry, args=(source, sink)))
-                pumps[-1].start()
-            ended.wait(30)
-            for one in (client, upstream):
-                one.shutdown(socket.SHUT_RDWR)
-            for pump in pumps:
-                pump.join()
+    def come_up():
+        eventually(lambda: len(caplog.records) >= 2, "two attempts have failed")
+        opened.append(Relay(rabbit.port, port))
 
-    def carry(source, sink):
-        while data := source.recv(65536):
-            sink.sendall(data)
-
-    thread = threading.Thread(target=relay)
+    thread = threading.Thread(target=come_up)
     thread.start()
     with caplog.at_level(logging.WARNING, logger="gymbroker"):
         connection = broker.connect(f"amqp://guest:guest@127.0.0.1:{port}/", timeout_s=30)
-    connection.publish("gym.requests", "x", b"", deadline=time.monotonic() + 10)
-    ended.set()
     thread.join()
-    connection.close()
+    with opened[0]:
+        assert connection.server["product"] == "RabbitMQ"
+        connection.close()
+    assert len(caplog.records) >= 2
     for record in caplog.records:
         assert f"no broker at amqp://127.0.0.1:{port}/" in record.getMessage()
         assert "giving up in" in record.getMessage()
         assert "guest" not in record.getMessage()
-    assert len(caplog.records) >= 2
 
 
 def test_the_wait_ends_at_its_deadline():

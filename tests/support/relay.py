@@ -8,13 +8,16 @@ from contextlib import suppress
 
 
 class Relay:
-    """Passes bytes between clients and a port of this machine, until it is told to stop."""
+    """Passes bytes between one client and a port of this machine, until it is told to stop.
 
-    def __init__(self, target: int) -> None:
+    It listens at ``port``, or where there is room.
+    """
+
+    def __init__(self, target: int, port: int = 0) -> None:
         self._target, self._open = target, threading.Event()
         self._open.set()
         self._ended = False
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", port))
         self.port = self._server.getsockname()[1]
         self._threads = [threading.Thread(target=self._serve)]
         self._sockets: list[socket.socket] = [self._server]
