@@ -44,8 +44,9 @@ test-wheel: build ## the wheel in an empty environment, with its dependencies fr
 
 build: $(DEV) ## dist/: the wheel and the sdist
 	@echo "==> build"
-	@rm -rf build dist
-	@$(BIN)/python -m build --no-isolation
+	@rm -rf build dist && mkdir dist
+	@$(BIN)/python -m build --no-isolation >dist/build.log 2>&1 || { cat dist/build.log; exit 1; }
+	@ls dist
 
 golden: $(DEV) ## tests/protocol/golden anew, after a change of the wire format, and what changed
 	@$(BIN)/python -m tools.golden
