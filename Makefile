@@ -9,7 +9,7 @@ RUN := .venv/run-$(HERE)
 DEV := .venv/dev-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test lint types layers check test-compose test-wheel build golden lock clean
+.PHONY: help demo test lint types layers check test-compose test-wheel build golden docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ golden: $(DEV) ## tests/protocol/golden anew, after a change of the wire format,
 lock: $(DEV) ## write requirements/lock.txt anew after a change of pyproject.toml; LOCK_ARGS=--upgrade for newest versions
 	@$(BIN)/python -m pip install --quiet --constraint requirements/lock.txt uv
 	@tools/lock $(LOCK_ARGS)
+
+docs: $(DEV) ## the state diagram of docs/protocol.md anew, after a change of protocol/rules.py
+	@$(BIN)/python -m tools.diagram
 
 clean: ## remove .venv and all that is made
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

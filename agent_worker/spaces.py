@@ -37,7 +37,11 @@ def to_space(spec: Spec, spaces: ModuleType) -> Any:
 
 
 def _box(spec: BoxSpec, spaces: ModuleType) -> Any:
+    """An integer box without a bound was made from an infinity, and samples otherwise than one bounded at the end."""
     low, high = (np.broadcast_to(bound, spec.shape).astype(spec.dtype) for bound in (spec.low, spec.high))
+    if np.issubdtype(low.dtype, np.integer):
+        low = np.where(spec.bounded_below, low, -np.inf) if not np.all(spec.bounded_below) else low
+        high = np.where(spec.bounded_above, high, np.inf) if not np.all(spec.bounded_above) else high
     return spaces.Box(low=low, high=high, shape=spec.shape, dtype=np.dtype(spec.dtype))
 
 

@@ -40,7 +40,14 @@ def to_spec(space: Any) -> Spec:
 
 
 def _box(space: Any) -> Spec:
-    return BoxSpec(shape=tuple(space.shape), dtype=space.dtype.name, low=space.low, high=space.high)
+    return BoxSpec(
+        shape=tuple(space.shape),
+        dtype=space.dtype.name,
+        low=space.low,
+        high=space.high,
+        bounded_below=space.bounded_below,
+        bounded_above=space.bounded_above,
+    )
 
 
 def _discrete(space: Any) -> Spec:

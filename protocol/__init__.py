@@ -1,5 +1,6 @@
-"""The gym protocol: messages, spaces on the wire, codec, dialogue rules. Pure, sans-I/O. In prose: ``docs/protocol.md``.
+"""The gym protocol: messages, spaces on the wire, codec, dialogue rules. Pure and sans-I/O.
 
+Its prose is ``docs/protocol.md``.
 Read ``messages``, then ``rules``, then ``agent_dialogue`` and ``env_dialogue``.
 """
 

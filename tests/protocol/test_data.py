@@ -175,7 +175,7 @@ class TestOpaque:
             (Color.RED, f"{__name__}.Color"),
             (datetime.date(2026, 1, 1), "datetime.date"),
             (fractions.Fraction(1, 2), "fractions.Fraction"),
-            (pathlib.PurePosixPath("/secret"), "pathlib.PurePosixPath"),
+            (pathlib.PurePosixPath("/secret"), f"{pathlib.PurePosixPath.__module__}.PurePosixPath"),
             (np.datetime64("2026"), "numpy.datetime64"),
             (np.longdouble(1), f"numpy.{np.longdouble.__name__}"),
             (np.array(["2026"], "M8[D]"), "numpy.ndarray of datetime64"),
