@@ -17,7 +17,9 @@ from protocol.wire import pack, unpack
 from tests.support.equal import identical
 
 BOX = spaces.Box(-1, 1, (2,))
-DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+DTYPES = [
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+]  # fmt: skip
 
 ZOO = [
     *(spaces.Box(0, 1, (3, 2), np.dtype(name)) for name in DTYPES),
@@ -44,7 +46,9 @@ ZOO = [
     spaces.Graph(BOX, spaces.Discrete(3)),
     spaces.Graph(spaces.Discrete(3), None),
     spaces.OneOf((BOX, spaces.Discrete(3))),
-    spaces.Dict(a=spaces.Tuple((spaces.Sequence(spaces.Dict(b=BOX)), spaces.OneOf((spaces.Box(0, 1), spaces.Box(0, 2)))))),
+    spaces.Dict(
+        a=spaces.Tuple((spaces.Sequence(spaces.Dict(b=BOX)), spaces.OneOf((spaces.Box(0, 1), spaces.Box(0, 2)))))
+    ),
 ]
 
 
