@@ -46,6 +46,9 @@ class Wish:
     env_id: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     render_mode: str | None = None
+    num_envs: int | None = None
+    """Lanes of a vector env; None: one plain env."""
+    autoreset_mode: str | None = None
     make_timeout: float = 30.0
     """How long to wait for a worker that serves the env and has a free slot."""
     resume_window: float = 2.0
@@ -131,7 +134,14 @@ class _Opening:
     def _ask(self, attempt: int) -> None:
         """Publish ``make`` until it lies in a queue."""
         wish = self._wish
-        body = self._dialogue.make(wish.env_id, attempt=attempt, kwargs=wish.kwargs, render_mode=wish.render_mode)
+        body = self._dialogue.make(
+            wish.env_id,
+            attempt=attempt,
+            kwargs=wish.kwargs,
+            render_mode=wish.render_mode,
+            num_envs=wish.num_envs,
+            autoreset_mode=wish.autoreset_mode,
+        )
         while True:
             receipt = self._connection.publish(
                 topology.REQUESTS,

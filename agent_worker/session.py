@@ -76,6 +76,11 @@ class Session:
 
     def request(self, kind: type[Request], timeout: float, **fields: Any) -> Message:
         """Ask, and wait ``timeout`` seconds at the most for the reply. Raises ``RemoteEnvError``, ``BrokerError``."""
+        self.send(kind, timeout, **fields)
+        return self.wait(timeout)
+
+    def send(self, kind: type[Request], timeout: float, **fields: Any) -> None:
+        """Ask without waiting; next: ``wait``. ``timeout``: for coming back, should the connection be broken."""
         try:
             body = self._dialogue.ask(kind, **fields)
         except LocalProtocolError as error:
@@ -84,7 +89,6 @@ class Session:
             self._connection.send(topology.ACTS, self._key, body)
         except ConnectionLost as error:
             self._resume(error, time.monotonic() + timeout)
-        return self.wait(timeout)
 
     def wait(self, timeout: float) -> Message:
         """Wait (again) for the reply to the request that is pending."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from env_worker.settings import WorkerSettings
 
 
+AUTORESET_MODES = {mode.name.lower(): mode for mode in gymnasium.vector.AutoresetMode}
+
+
 class CatalogueError(Exception):
     """Something on the worker's command line cannot be served; the text says what, and what there is."""
 
@@ -36,13 +39,43 @@ class Entry:
     fixed: dict[str, Any]
     """Keyword arguments that the operator set."""
 
+    def make_vector(
+        self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, autoreset_mode: str, backend: str
+    ) -> Any:
+        """A ``gymnasium.vector.VectorEnv`` of ``num_envs`` lanes. Raises ``BadKwargs``, or whatever the env raises."""
+        mode = AUTORESET_MODES.get(autoreset_mode)
+        if mode is None:
+            raise BadKwargs(f"autoreset_mode: expected one of {', '.join(AUTORESET_MODES)}, got {autoreset_mode!r}")
+        if backend == "entry-point":
+            return self._make_entry_point(kwargs, render_mode, num_envs, autoreset_mode)
+        if self.api == "gym":
+            raise BadKwargs(f"{self.env_id}: lanes need an env of gymnasium, this one is of gym")
+        # The observations are encoded before the next step overwrites them: no copy.
+        functions = [lambda: self.make(kwargs, render_mode)] * num_envs
+        return gymnasium.vector.SyncVectorEnv(functions, copy=False, autoreset_mode=mode)
+
+    def _make_entry_point(
+        self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, autoreset_mode: str
+    ) -> Any:
+        spec = gymnasium.registry.get(self.env_id)
+        if spec is None or spec.vector_entry_point is None:
+            raise BadKwargs(f"{self.env_id} has no vector entry point; serve it with --vector loop")
+        self._check(kwargs, render_mode)
+        modes: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+        env = gymnasium.make_vec(
+            self.env_id, num_envs, vectorization_mode="vector_entry_point", **self.fixed, **kwargs, **modes
+        )
+        found = env.metadata.get("autoreset_mode")
+        if found is not AUTORESET_MODES[autoreset_mode]:
+            env.close()
+            has = getattr(found, "name", str(found)).lower()
+            text = f"the vector entry point of {self.env_id} has {has}, got {autoreset_mode!r}"
+            raise BadKwargs(f"autoreset_mode: {text}")
+        return env
+
     def make(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
         """A new env. Raises ``BadKwargs``, or whatever the env raises."""
-        clash = sorted(set(kwargs) & ({*self.fixed} | {"id", "render_mode"}))
-        if clash:
-            raise BadKwargs(f"{self.env_id}: {', '.join(clash)} cannot be set by an agent")
-        if render_mode == "human":
-            raise BadKwargs("render_mode: expected one that sends frames, such as rgb_array; human draws at the worker")
+        self._check(kwargs, render_mode)
         modes = {} if render_mode is None else {"render_mode": render_mode}
         try:
             env = self.build(**self.fixed, **kwargs, **modes)
@@ -56,6 +89,14 @@ class Entry:
             env.close()
             raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
         return env
+
+
+    def _check(self, kwargs: dict[str, Any], render_mode: str | None) -> None:
+        clash = sorted(set(kwargs) & ({*self.fixed} | {"id", "render_mode"}))
+        if clash:
+            raise BadKwargs(f"{self.env_id}: {', '.join(clash)} cannot be set by an agent")
+        if render_mode == "human":
+            raise BadKwargs("render_mode: expected one that sends frames, such as rgb_array; human draws at the worker")
 
 
 class Catalogue:

@@ -47,6 +47,8 @@ def serve(
         list[str] | None, typer.Option("--import", help="Module that registers envs; may be given several times.")
     ] = None,
     backend: Annotated[str, typer.Option(help="Where ids are looked up: auto, gymnasium or gym.")] = "auto",
+    vector: Annotated[str, typer.Option(help="How lanes are stepped: loop, or entry-point.")] = "loop",
+    max_num_envs: Annotated[int, typer.Option(help="Most lanes of one episode.")] = 4096,
     step_timeout: Annotated[float, typer.Option(help="Seconds that one call into an env may take.")] = 60.0,
     idle_timeout: Annotated[
         float, typer.Option(help="Seconds without a request until an episode ends; 0: never.")
@@ -66,6 +68,8 @@ def serve(
             env_kwargs=_parse_kwargs(env_kwargs),
             imports=tuple(imports or ()),
             backend=backend,
+            vector=vector,
+            max_num_envs=max_num_envs,
             step_timeout=step_timeout,
             idle_timeout=idle_timeout,
             drain_timeout=drain_timeout,

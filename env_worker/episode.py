@@ -8,9 +8,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from env_worker.catalogue import BadKwargs
-from env_worker.compat import HostedEnv
-from env_worker.spaces import UnsupportedSpace, to_spec
-from protocol.coders import coder
+from env_worker.hosts import LaneHost, RefusedRequest, SingleHost, host
+from env_worker.spaces import UnsupportedSpace
 from protocol.description import Description
 from protocol.env_dialogue import Answer, EnvDialogue
 from protocol.errors import DecodeError, EncodeError, ErrorCode, Fault
@@ -21,7 +20,6 @@ from protocol.version import choose
 if TYPE_CHECKING:
     from env_worker.catalogue import Entry
     from env_worker.settings import WorkerSettings
-    from protocol.coders import Coder
     from protocol.messages import Request
 
 log = logging.getLogger("gymbroker")
@@ -48,9 +46,7 @@ class Episode:
         self.public_id = public_id(make.episode)
         self.steps = 0
         self._make, self._entry, self._settings, self._worker = make, entry, settings, worker
-        self._env: HostedEnv | None = None
-        self._observations: Coder | None = None
-        self._actions: Coder | None = None
+        self._host: SingleHost | LaneHost | None = None
 
     @property
     def env_id(self) -> str:
@@ -83,23 +79,26 @@ class Episode:
         if version is None:
             text = f"the agent speaks protocol versions {make.versions[:8]}, this worker speaks version 1"
             raise Refused(ErrorCode.UNSUPPORTED_VERSION, text)
-        if make.num_envs is not None or make.world is not None or make.seat is not None:
-            raise Refused(ErrorCode.BAD_KWARGS, "this worker hosts single envs only: no num_envs, world or seat")
-        env = self._entry.make(make.kwargs, make.render_mode)
-        self._env = HostedEnv(env)
-        observation_space, action_space = to_spec(env.observation_space), to_spec(env.action_space)
-        self._observations = coder(observation_space, bounds=False, name="observation")
-        self._actions = coder(action_space, bounds=True, graph=self._env.graph, name="action")
+        if make.world is not None or make.seat is not None:
+            raise Refused(ErrorCode.BAD_KWARGS, "this worker hosts no worlds: no world or seat")
+        limit = self._settings.max_num_envs
+        if make.num_envs is not None and make.num_envs > limit:
+            text = f"num_envs: this worker allows {limit} lanes at most, got {make.num_envs}"
+            raise Refused(ErrorCode.BAD_KWARGS, text)
+        hosted = self._host = host(make, self._entry, self._settings.vector)
+        env = hosted.env
         return Description(
             version=version,
             worker=self._worker,
             env_id=self.env_id,
-            observation_space=observation_space,
-            action_space=action_space,
+            observation_space=hosted.observation_space,
+            action_space=hosted.action_space,
+            num_envs=make.num_envs,
+            autoreset_mode=None if make.num_envs is None else make.autoreset_mode or "next_step",
             render_mode=make.render_mode,
-            metadata=dict(getattr(env, "metadata", None) or {}),
+            metadata=_metadata_of(env),
             spec=_spec_of(env),
-            api=self._env.api,
+            api=hosted.api,
             step_timeout_s=self._settings.step_timeout,
             idle_timeout_s=self._settings.idle_timeout,
         ).to_content()
@@ -118,15 +117,20 @@ class Episode:
     def _execute(self, request: Request) -> bytes:
         try:
             if type(request) is Act:
-                return self._act(request)
+                self.steps += 1
+                return self.dialogue.reply(Percept, **self._hosted.step(request.action))
             if type(request) is Reset:
-                return self._reset(request)
+                return self.dialogue.reply(Percept, **self._hosted.reset(request))
             if type(request) is Render:
                 return self.dialogue.reply(Frame, frame=self._hosted.env.render())
             if type(request) is Close:
                 self.shut()
                 return self.dialogue.reply(Closed)
             raise Refused(ErrorCode.BAD_CALL, f"{request.performative}: this worker allows no calls")
+        except DecodeError as error:
+            return self.dialogue.fail(ErrorCode.BAD_ACTION, str(error), Fault.AGENT)
+        except RefusedRequest as refusal:
+            return self.dialogue.fail(ErrorCode.ILLEGAL, str(refusal), Fault.AGENT)
         except Refused as refusal:
             return self.dialogue.fail(refusal.code, str(refusal), refusal.fault)
         except EncodeError as error:
@@ -137,50 +141,18 @@ class Episode:
             text = f"{self.env_id}.{_METHOD[type(request)]} raised {_what(error)}"
             return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
 
-    def _act(self, request: Act) -> bytes:
-        assert self._actions is not None
-        assert self._observations is not None
-        try:
-            action = self._actions.decode(request.action)
-        except DecodeError as error:
-            raise Refused(ErrorCode.BAD_ACTION, f"action: {error}") from error
-        observation, reward, terminated, truncated, info = self._hosted.step(action)
-        self.steps += 1
-        return self.dialogue.reply(
-            Percept,
-            reward=float(reward),
-            terminated=bool(terminated),
-            truncated=bool(truncated),
-            info=info,
-            observation=self._observations.encode(observation),
-        )
-
-    def _reset(self, request: Reset) -> bytes:
-        assert self._observations is not None
-        if isinstance(request.seed, list) or request.mask is not None:
-            raise Refused(ErrorCode.ILLEGAL, "a list of seeds or a mask is for a vector env, this is a single env")
-        observation, info = self._hosted.reset(request.seed, request.options)
-        return self.dialogue.reply(
-            Percept,
-            reward=0.0,
-            terminated=False,
-            truncated=False,
-            info=info,
-            observation=self._observations.encode(observation),
-        )
-
     @property
-    def _hosted(self) -> HostedEnv:
-        if self._env is None:
+    def _hosted(self) -> SingleHost | LaneHost:
+        if self._host is None:
             raise Refused(ErrorCode.ILLEGAL, "the env is closed")
-        return self._env
+        return self._host
 
     def shut(self) -> None:
         """Close the env; safe to call twice, and quiet about what its ``close`` raises."""
-        env, self._env = self._env, None
-        if env is not None:
+        hosted, self._host = self._host, None
+        if hosted is not None:
             with contextlib.suppress(Exception):
-                env.env.close()
+                hosted.env.close()
 
 
 _METHOD = {Act: "step", Reset: "reset", Render: "render", Call: "call", Close: "close"}
@@ -190,6 +162,11 @@ def _what(error: BaseException) -> str:
     """Type and message, and nothing of the worker's files or variables."""
     text = str(error)
     return f"{type(error).__name__}: {text[:1000]}" if text else type(error).__name__
+
+
+def _metadata_of(env: Any) -> dict[Any, Any]:
+    """What can travel of it: the autoreset mode is an enum, and has a field of its own."""
+    return {key: value for key, value in (getattr(env, "metadata", None) or {}).items() if key != "autoreset_mode"}
 
 
 def _spec_of(env: Any) -> dict[str, Any]:

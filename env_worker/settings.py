@@ -9,6 +9,8 @@ DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
 
 BACKENDS = ("auto", "gymnasium", "gym")
 
+VECTOR_BACKENDS = ("loop", "entry-point")
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -37,6 +39,10 @@ class WorkerSettings:
     """An episode that is silent for so long is probed for whether its agent still lives."""
     resume_window: float = 2.0
     """An agent that cannot be reached has so long to come back before its episode is closed."""
+    vector: str = "loop"
+    """How lanes are stepped: ``loop`` over envs, or Gymnasium's own vector ``entry-point`` of the env."""
+    max_num_envs: int = 4096
+    """Most lanes of one episode."""
     verbose: bool = False
     """Log in detail."""
 
@@ -45,7 +51,9 @@ class WorkerSettings:
             raise ValueError("name at least one env id to serve")
         if self.backend not in BACKENDS:
             raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, got {self.backend!r}")
-        for name, least in (("capacity", 1), ("processes", 1)):
+        if self.vector not in VECTOR_BACKENDS:
+            raise ValueError(f"vector: expected one of {', '.join(VECTOR_BACKENDS)}, got {self.vector!r}")
+        for name, least in (("capacity", 1), ("processes", 1), ("max_num_envs", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         for name in ("step_timeout", "connect_timeout", "lease"):

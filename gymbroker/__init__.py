@@ -32,7 +32,7 @@ from agent_worker.errors import (
     WorkerLost,
 )
 from broker.errors import BrokerError
-from gymbroker.envs import RemoteEnv
+from gymbroker.envs import RemoteEnv, RemoteVectorEnv
 from gymbroker.registration import register, register_all
 
 if TYPE_CHECKING:
@@ -51,11 +51,13 @@ __all__ = [
     "ProtocolFailure",
     "RemoteEnv",
     "RemoteEnvError",
+    "RemoteVectorEnv",
     "StepTimeout",
     "UnknownEnv",
     "WorkerLost",
     "__version__",
     "make",
+    "make_vec",
     "register",
 ]
 
@@ -109,6 +111,15 @@ def make(
 
         return GymRemoteEnv(env_id, broker, render_mode=render_mode, **kwargs).open()
     raise ValueError(f"api: expected 'gymnasium' or 'gym', got {api!r}")
+
+
+def make_vec(env_id: str, num_envs: int = 1, broker: str | None = None, **kwargs: Any) -> RemoteVectorEnv:
+    """``num_envs`` lanes of an env, in one episode of one env worker: one message carries them all.
+
+    Arguments, results and errors: see ``agent_worker.remote_vector_env.RemoteVectorEnv``; the lanes give what
+    ``gymnasium.vector.SyncVectorEnv`` gives. Raises ``ValueError`` for a ``num_envs`` below 1, before anything is sent.
+    """
+    return RemoteVectorEnv(env_id, num_envs, broker, **kwargs)
 
 
 register_all()

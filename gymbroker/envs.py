@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent_worker.remote_env import RemoteEnv as _RemoteEnv
+from agent_worker.remote_vector_env import RemoteVectorEnv as _RemoteVectorEnv
 from gymbroker.embedding import ensure_served
 
 if TYPE_CHECKING:
@@ -17,4 +18,12 @@ class RemoteEnv(_RemoteEnv):
     def _open(self) -> Session:
         if self._session is None and not self._closed:
             ensure_served(self._wish)
+        return super()._open()
+
+
+class RemoteVectorEnv(_RemoteVectorEnv):
+    """As ``agent_worker.RemoteVectorEnv``; on ``memory://`` an env worker is embedded in this process likewise."""
+
+    def _open(self) -> Session:
+        ensure_served(self._wish)
         return super()._open()

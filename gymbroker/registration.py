@@ -18,6 +18,7 @@ GENERIC = "remote/Env-v0"
 """Any env: ``gymnasium.make("gymbroker:remote/Env-v0", env_id="my/Env-v3", broker=...)``."""
 
 GYMNASIUM_ENTRY = "gymbroker.envs:RemoteEnv"
+GYMNASIUM_VECTOR_ENTRY = "gymbroker.envs:RemoteVectorEnv"
 GYM_ENTRY = "gymbroker.gym_envs:GymRemoteEnv"
 
 
@@ -48,6 +49,7 @@ def _register(library: Any, name: str, entry_point: str, kwargs: dict[str, Any])
     registry = library.registry if library is gymnasium else library.envs.registration.registry
     if name in registry:
         return
+    more = {"vector_entry_point": GYMNASIUM_VECTOR_ENTRY} if library is gymnasium else {}
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(library.error.Error):
         # "outdated version" warnings, and ids that the library's own rules do not allow
-        library.register(name, entry_point=entry_point, kwargs=kwargs, disable_env_checker=True)
+        library.register(name, entry_point=entry_point, kwargs=kwargs, disable_env_checker=True, **more)

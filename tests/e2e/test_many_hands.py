@@ -215,7 +215,7 @@ def test_a_make_for_an_env_of_another_queue_is_refused(stranger):
     assert "'os:system' is not served here; served: tests.support.envs:Counting" in error.text
 
 
-@pytest.mark.parametrize("fields", [{"num_envs": 4}, {"world": "w"}, {"seat": "s"}])
+@pytest.mark.parametrize("fields", [{"num_envs": 5000}, {"world": "w"}, {"seat": "s"}])
 def test_what_this_worker_can_not_host_is_refused_by_name(stranger, fields):
     stranger.ask(COUNTING, encode(stranger.make(COUNTING, **fields)))
     assert isinstance(stranger.hear(), Accepted)

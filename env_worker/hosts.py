@@ -1,0 +1,111 @@
+"""What an episode hosts: one env, or N lanes of it. Requests in, fields of a ``percept`` out; no dialogue, no bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+
+from env_worker.compat import HostedEnv
+from env_worker.spaces import to_spec
+from protocol.coders import coder
+from protocol.specs import SequenceSpec
+
+if TYPE_CHECKING:
+    from env_worker.catalogue import Entry
+    from protocol.messages import Make, Reset
+    from protocol.specs import Spec
+
+class RefusedRequest(Exception):
+    """A request that does not fit what is hosted: the agent's fault."""
+
+
+class SingleHost:
+    """One plain env."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+        self._hosted = HostedEnv(env)
+        self.api = self._hosted.api
+        self.observation_space: Spec = to_spec(env.observation_space)
+        self.action_space: Spec = to_spec(env.action_space)
+        self._observations = coder(self.observation_space, bounds=False, name="observation")
+        self._actions = coder(self.action_space, bounds=True, graph=self._hosted.graph, name="action")
+
+    def reset(self, request: Reset) -> dict[str, Any]:
+        """Fields of the percept. Raises ``RefusedRequest``, ``OutsideSpace``, and what the env raises."""
+        if isinstance(request.seed, list) or request.mask is not None:
+            raise RefusedRequest("a list of seeds or a mask is for a vector env, this is a single env")
+        observation, info = self._hosted.reset(request.seed, request.options)
+        return {
+            "reward": 0.0,
+            "terminated": False,
+            "truncated": False,
+            "info": info,
+            "observation": self._observations.encode(observation),
+        }
+
+    def step(self, wire: Any) -> dict[str, Any]:
+        """Fields of the percept. Raises ``DecodeError`` for the action, ``OutsideSpace``, and what the env raises."""
+        action = self._actions.decode(wire)
+        observation, reward, terminated, truncated, info = self._hosted.step(action)
+        return {
+            "reward": float(reward),
+            "terminated": bool(terminated),
+            "truncated": bool(truncated),
+            "info": info,
+            "observation": self._observations.encode(observation),
+        }
+
+
+class LaneHost:
+    """N lanes behind one ``gymnasium.vector.VectorEnv``: values are stacked, as in a stacked ``Sequence`` of N."""
+
+    def __init__(self, env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> None:
+        self.env = env
+        self.api = "gymnasium"
+        self.observation_space: Spec = to_spec(env.single_observation_space)
+        self.action_space: Spec = to_spec(env.single_action_space)
+        graph = gymnasium.spaces.GraphInstance
+        self._observations = coder(SequenceSpec(self.observation_space, stack=True), bounds=False, name="observation")
+        self._actions = coder(SequenceSpec(self.action_space, stack=True), bounds=True, graph=graph, name="actions")
+
+    def reset(self, request: Reset) -> dict[str, Any]:
+        """Fields of the percept; of the lanes in ``mask``, or of all. Raises as ``SingleHost.reset``."""
+        lanes = self.env.num_envs
+        if isinstance(request.seed, list) and len(request.seed) != lanes:
+            raise RefusedRequest(f"expected {lanes} seeds, one for each lane, got {len(request.seed)}")
+        options = request.options
+        if request.mask is not None:
+            if len(request.mask) != lanes or set(request.mask) - {0, 1}:
+                raise RefusedRequest(f"mask: expected {lanes} bytes of 0 or 1, got {len(request.mask)}")
+            mask = np.frombuffer(request.mask, np.bool_).copy()
+            options = {**(options or {}), "reset_mask": mask}
+        observations, infos = self.env.reset(seed=request.seed, options=options)  # type: ignore[arg-type]  # its hint knows no list
+        none = np.zeros(lanes, np.bool_)
+        return self._fields(observations, np.zeros(lanes, np.float64), none, none, infos)
+
+    def step(self, wire: Any) -> dict[str, Any]:
+        """Fields of the percept of all lanes. Raises as ``SingleHost.step``."""
+        actions = self._actions.decode(wire)
+        if wire[0] != self.env.num_envs:
+            raise RefusedRequest(f"expected {self.env.num_envs} actions, one for each lane, got {wire[0]}")
+        return self._fields(*self.env.step(actions))
+
+    def _fields(self, observations: Any, rewards: Any, terminated: Any, truncated: Any, info: Any) -> dict[str, Any]:
+        return {
+            "reward": np.asarray(rewards, "<f8").tobytes(),
+            "terminated": np.asarray(terminated, np.bool_).tobytes(),
+            "truncated": np.asarray(truncated, np.bool_).tobytes(),
+            "info": info,
+            "observation": self._observations.encode(observations),
+        }
+
+
+def host(make: Make, entry: Entry, vector: str) -> SingleHost | LaneHost:
+    """What ``make`` asks for. Raises ``BadKwargs``, ``UnsupportedSpace``, and what the env raises."""
+    if make.num_envs is None:
+        return SingleHost(entry.make(make.kwargs, make.render_mode))
+    env = entry.make_vector(make.kwargs, make.render_mode, make.num_envs, make.autoreset_mode or "next_step", vector)
+    return LaneHost(env)
