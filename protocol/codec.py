@@ -6,6 +6,7 @@ The first four elements are frozen for all versions, so that a message of any ve
 from __future__ import annotations
 
 import dataclasses
+import math
 import operator
 import re
 from typing import TYPE_CHECKING, Any
@@ -16,16 +17,13 @@ from protocol.messages import (
     MESSAGES,
     OUTSIDE,
     Accepted,
-    Act,
     Call,
     Close,
     Error,
-    Frame,
     Make,
     Message,
     Percept,
     Reset,
-    Result,
     Resume,
     Status,
     Working,
@@ -44,124 +42,82 @@ MAX_STEP_ID = 2**63 - 1
 _episode = re.compile(r"[0-9a-f]{32}").fullmatch
 _incarnation = re.compile(r"[0-9a-f]{16}").fullmatch
 
-Check = "Callable[[Any], bool]"
+_INT, _TEXT, _FLAG = frozenset({int}), frozenset({str}), frozenset({bool})
+_MAP, _LIST = frozenset({dict}), frozenset({list})
+_NUMBER = frozenset({int, float})
+_LANES = frozenset({bytes})
+_NIL = frozenset({type(None)})
 
-
-def _is_step_id(value: Any) -> bool:
-    return type(value) is int and OUTSIDE <= value <= MAX_STEP_ID
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str
-
-
-def _is_optional_text(value: Any) -> bool:
-    return value is None or type(value) is str
-
-
-def _is_bool(value: Any) -> bool:
-    return value is True or value is False
-
-
-def _is_flags(value: Any) -> bool:
-    return value is True or value is False or type(value) is bytes
-
-
-def _is_reward(value: Any) -> bool:
-    # Languages without an integer type write 1.0 as the integer 1.
-    return type(value) in (float, bytes, int)
-
-
-def _is_seconds(value: Any) -> bool:
-    return type(value) in (float, int) and 0 <= value < float("inf")
-
-
-def _is_dict(value: Any) -> bool:
-    return type(value) is dict
-
-
-def _is_optional_dict(value: Any) -> bool:
-    return value is None or type(value) is dict
-
-
-def _is_kwargs(value: Any) -> bool:
-    return type(value) is dict and all(type(key) is str for key in value)
-
-
-def _is_list(value: Any) -> bool:
-    return type(value) is list
-
-
-def _is_versions(value: Any) -> bool:
-    return type(value) is list and all(type(item) is int for item in value)
-
-
-def _is_positive(value: Any) -> bool:
-    return type(value) is int and value >= 1
-
-
-def _is_optional_positive(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= 1)
-
-
-def _is_seed(value: Any) -> bool:
-    return value is None or type(value) is int or (
-        type(value) is list and all(item is None or type(item) is int for item in value)
-    )  # fmt: skip
-
-
-def _is_optional_bytes(value: Any) -> bool:
-    return value is None or type(value) is bytes
+_TYPES: dict[type[Message], dict[str, frozenset[type]]] = {
+    Make: {
+        "env_id": _TEXT, "versions": _LIST, "attempt": _INT, "kwargs": _MAP, "num_envs": _INT | _NIL,
+        "autoreset_mode": _TEXT | _NIL, "render_mode": _TEXT | _NIL, "world": _TEXT | _NIL, "seat": _TEXT | _NIL,
+    },
+    Accepted: {"deadline_s": _NUMBER},
+    Status: {"content": _MAP},
+    Reset: {"seed": _INT | _LIST | _NIL, "options": _MAP | _NIL, "mask": _LANES | _NIL},
+    # A language without an integer type writes 1.0 as the integer 1.
+    Percept: {"reward": _NUMBER | _LANES, "terminated": _FLAG | _LANES, "truncated": _FLAG | _LANES, "info": _MAP},
+    Call: {"name": _TEXT, "args": _LIST, "kwargs": _MAP},
+    Working: {"deadline_s": _NUMBER},
+    Resume: {"previous": _TEXT},
+    Close: {"reason": _TEXT},
+    Error: {"code": _TEXT, "text": _TEXT, "fault": _TEXT, "retry": _FLAG, "ends": _FLAG},
+}  # fmt: skip
+"""Types that a field may have. What is not listed may be anything: the coder of the space, or the env, will know."""
 
 
 def _is_incarnation(value: Any) -> bool:
-    return type(value) is str and _incarnation(value) is not None
+    return _incarnation(value) is not None
 
 
-def _is_anything(value: Any) -> bool:
-    # Checked where its meaning is known: by the coder of the space, or by the env.
-    return True
+def _has_text_keys(value: Any) -> bool:
+    return all(type(key) is str for key in value)
 
 
-_CHECKS: dict[type[Message], dict[str, Callable[[Any], bool]]] = {
+def _is_seconds(value: Any) -> bool:
+    return bool(0 <= value < math.inf)
+
+
+_VALUES: dict[type[Message], dict[str, Callable[[Any], bool]]] = {
     Make: {
-        "env_id": _is_text, "versions": _is_versions, "attempt": _is_positive, "kwargs": _is_kwargs,
-        "num_envs": _is_optional_positive, "autoreset_mode": _is_optional_text, "render_mode": _is_optional_text,
-        "world": _is_optional_text, "seat": _is_optional_text,
+        "versions": lambda value: all(type(version) is int for version in value),
+        "attempt": lambda value: value >= 1,
+        "kwargs": _has_text_keys,
+        "num_envs": lambda value: value is None or value >= 1,
     },
     Accepted: {"deadline_s": _is_seconds},
-    Status: {"content": _is_dict},
-    Reset: {"seed": _is_seed, "options": _is_optional_dict, "mask": _is_optional_bytes},
-    Act: {"action": _is_anything},
-    Percept: {
-        "reward": _is_reward, "terminated": _is_flags, "truncated": _is_flags,
-        "info": _is_dict, "observation": _is_anything,
-    },
-    Frame: {"frame": _is_anything},
-    Call: {"name": _is_text, "args": _is_list, "kwargs": _is_kwargs},
-    Result: {"value": _is_anything},
+    Reset: {"seed": lambda value: type(value) is not list or all(type(one) in _INT | _NIL for one in value)},
+    Call: {"kwargs": _has_text_keys},
     Working: {"deadline_s": _is_seconds},
     Resume: {"previous": _is_incarnation},
-    Close: {"reason": _is_text},
-    Error: {"code": _is_text, "text": _is_text, "fault": _is_text, "retry": _is_bool, "ends": _is_bool},
-}  # fmt: skip
+}
+"""What else must hold for a field, once its type is right."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Layout:
-    """How one performative lies on the wire."""
+    """How one performative lies on the wire, behind version and name."""
 
     kind: type[Message]
     names: tuple[str, ...]
-    checks: tuple[Callable[[Any], bool], ...]
+    types: tuple[frozenset[type] | None, ...]
+    checks: tuple[tuple[int, Callable[[Any], bool]], ...]
+    """Position and check of the fields that have one."""
     values: Callable[[Any], tuple[Any, ...]]
 
 
 def _layout(kind: type[Message]) -> _Layout:
     names = tuple(field.name for field in dataclasses.fields(kind))
-    special = {"episode": lambda value: True, "step_id": _is_step_id, "incarnation": _is_incarnation}
-    checks = tuple((special | _CHECKS.get(kind, {}))[name] for name in names)
-    return _Layout(kind, names, checks, operator.attrgetter(*names))
+    types = {"episode": _TEXT, "step_id": _INT, "incarnation": _TEXT} | _TYPES.get(kind, {})
+    checks = {"incarnation": _is_incarnation} | _VALUES.get(kind, {})
+    return _Layout(
+        kind,
+        names,
+        tuple(types.get(name) for name in names),
+        tuple((names.index(name), check) for name, check in checks.items()),
+        operator.attrgetter(*names),
+    )
 
 
 _LAYOUTS = {kind.performative: _layout(kind) for kind in MESSAGES}
@@ -180,11 +136,29 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     ``VersionMismatch``, which is a ``DecodeError`` with the header in it, so that it can be answered.
     """
     fields = unpack(body, limits)
+    layout = _read_header(fields)
+    values = fields[2:]
+    if len(values) != len(layout.names):
+        raise DecodeError(f"{fields[1]} has {len(layout.names) + 2} elements, got {len(fields)}")
+    for value, types in zip(values, layout.types):  # noqa: B905 - as long as names, which was checked; and it is hot
+        if types is not None and type(value) not in types:
+            raise _invalid(layout, values)
+    for position, check in layout.checks:
+        if not check(values[position]):
+            what = f"{fields[1]}.{layout.names[position]}"
+            raise DecodeError(f"{what} is not valid: got {_kind(values[position])}")
+    return layout.kind(*values)
+
+
+def _read_header(fields: Any) -> _Layout:
+    """The layout of the message with this header, which is frozen for all versions."""
     if type(fields) is not list or len(fields) < HEADER:
         raise DecodeError(f"a message is an array of {HEADER} elements at least, got {_kind(fields)}")
     version, name, episode, step_id = fields[:HEADER]
-    if type(version) is not int or type(name) is not str or not _is_step_id(step_id):
+    if type(version) is not int or type(name) is not str or type(step_id) is not int:
         raise DecodeError("the header of a message is [version: int, performative: str, episode: str, step_id: int]")
+    if not OUTSIDE <= step_id <= MAX_STEP_ID:
+        raise DecodeError(f"the step_id in the header is from {OUTSIDE} to 2^63-1, got {step_id}")
     if type(episode) is not str or _episode(episode) is None:
         raise DecodeError("an episode id is 32 lower-case hex digits")
     if version not in SPOKEN:
@@ -192,13 +166,15 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     layout = _LAYOUTS.get(name)
     if layout is None:
         raise DecodeError(f"unknown performative {name[:40]!r}")
-    values = fields[2:]
-    if len(values) != len(layout.names):
-        raise DecodeError(f"{name} has {len(layout.names) + 2} elements, got {len(fields)}")
-    for check, value, field_name in zip(layout.checks, values, layout.names, strict=True):
-        if not check(value):
-            raise DecodeError(f"{name}.{field_name} is not valid: got {_kind(value)}")
-    return layout.kind(*values)
+    return layout
+
+
+def _invalid(layout: _Layout, values: list[Any]) -> DecodeError:
+    for name, types, value in zip(layout.names, layout.types, values, strict=True):
+        if types is not None and type(value) not in types:
+            expected = " or ".join(sorted(one.__name__ for one in types))
+            return DecodeError(f"{layout.kind.performative}.{name}: expected {expected}, got {_kind(value)}")
+    return DecodeError(f"{layout.kind.performative} is not valid")
 
 
 def _kind(value: Any) -> str:
