@@ -16,6 +16,8 @@ Exchanges are declared by env workers only, so that an agent needs no right to c
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +44,16 @@ DEAD_TTL_S = 7 * 24 * 3600
 
 SHORTSTR = 255
 """Longest name or key that AMQP 0-9-1 can carry, in UTF-8 bytes."""
+
+
+def public_id(episode: str) -> str:
+    """Name of an episode in logs and texts: the id itself is a capability, and is never shown."""
+    return hashlib.sha256(episode.encode()).hexdigest()[:8]
+
+
+def shown(name: str) -> str:
+    """A queue's name or a key for people: with public ids instead of ids."""
+    return re.sub(r"(?<=episode\.)[0-9a-f]{32}", lambda found: public_id(found[0]), name)
 
 
 def requests_queue(env_id: str) -> str:

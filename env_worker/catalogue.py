@@ -171,8 +171,9 @@ def _in_gym(env_id: str, name: str, fixed: dict[str, Any]) -> Entry | None:
 def _import(module: str, wanted_by: str) -> Any:
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise CatalogueError(f"{wanted_by}: cannot import {module!r}: {error}") from error
+    except Exception as error:  # a stranger's module may raise anything while it is imported
+        text = f"{wanted_by}: cannot import {module!r}: {type(error).__name__}: {error}"
+        raise CatalogueError(text) from error
 
 
 def _attribute(module: Any, path: str) -> Callable[..., Any] | None:

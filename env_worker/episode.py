@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from broker import topology
 from env_worker.catalogue import BadKwargs
 from env_worker.hosts import LaneHost, RefusedRequest, SingleHost, host
 from env_worker.spaces import UnsupportedSpace
@@ -33,17 +33,12 @@ class Refused(Exception):
         self.code, self.fault = code, fault
 
 
-def public_id(episode: str) -> str:
-    """Name of an episode in logs and presence: the id itself is a capability and is never shown."""
-    return hashlib.sha256(episode.encode()).hexdigest()[:8]
-
-
 class Episode:
     """An env, hosted for one agent. First ``build()``, then ``handle(body)`` for each message, then ``shut()``."""
 
     def __init__(self, make: Make, incarnation: str, entry: Entry, settings: WorkerSettings, worker: str) -> None:
         self.dialogue = EnvDialogue(make, incarnation)
-        self.public_id = public_id(make.episode)
+        self.public_id = topology.public_id(make.episode)
         self.steps = 0
         self._make, self._entry, self._settings, self._worker = make, entry, settings, worker
         self._host: SingleHost | LaneHost | None = None
@@ -68,7 +63,10 @@ class Episode:
             code, text, fault = ErrorCode.BAD_KWARGS, str(error), Fault.AGENT
         except (UnsupportedSpace, EncodeError) as error:
             code, text, fault = ErrorCode.ENV_ERROR, f"{self.env_id}: {error}", Fault.ENV
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a door to foreign code: whatever it raises is its own
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
+        except BaseException as error:  # noqa: BLE001 - a door to foreign code: whatever it raises is its own
             code, text, fault = ErrorCode.ENV_ERROR, f"{self.env_id} cannot be made: {_what(error)}", Fault.ENV
         self.shut()
         return self.dialogue.fail(code, text, fault, ends=True)
@@ -104,7 +102,21 @@ class Episode:
         ).to_content()
 
     def handle(self, body: bytes) -> bytes | None:
-        """What to answer to a message of the agent, or None. Never raises for what an agent or an env does."""
+        """What to answer to a message of the agent, or None. Never raises for what an agent or an env does.
+
+        Over ``memory://`` a Ctrl-C may strike in here, in the thread of the agent: the episode goes on after it.
+        """
+        try:
+            return self._handle(body)
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
+
+    def _interrupted(self) -> None:
+        if self.dialogue.executing is not None:
+            self.dialogue.fail(ErrorCode.ENV_ERROR, "interrupted by Ctrl-C at the worker", Fault.WORKER, retry=True)
+
+    def _handle(self, body: bytes) -> bytes | None:
         event = self.dialogue.receive(body)
         if event is None:
             return None
@@ -116,30 +128,38 @@ class Episode:
 
     def _execute(self, request: Request) -> bytes:
         try:
-            if type(request) is Act:
-                self.steps += 1
-                return self.dialogue.reply(Percept, **self._hosted.step(request.action))
-            if type(request) is Reset:
-                return self.dialogue.reply(Percept, **self._hosted.reset(request))
-            if type(request) is Render:
-                return self.dialogue.reply(Frame, frame=self._hosted.env.render())
-            if type(request) is Close:
-                self.shut()
-                return self.dialogue.reply(Closed)
-            raise Refused(ErrorCode.BAD_CALL, f"{request.performative}: this worker allows no calls")
-        except DecodeError as error:
+            return self._do(request)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a door to foreign code: the episode goes on
+            return self._failed(request, error)
+
+    def _do(self, request: Request) -> bytes:
+        if type(request) is Act:
+            self.steps += 1
+            return self.dialogue.reply(Percept, **self._hosted.step(request.action))
+        if type(request) is Reset:
+            return self.dialogue.reply(Percept, **self._hosted.reset(request))
+        if type(request) is Render:
+            return self.dialogue.reply(Frame, frame=self._hosted.env.render())
+        if type(request) is Close:
+            self.shut()
+            return self.dialogue.reply(Closed)
+        raise Refused(ErrorCode.BAD_CALL, f"{request.performative}: this worker allows no calls")
+
+    def _failed(self, request: Request, error: BaseException) -> bytes:
+        if isinstance(error, DecodeError):
             return self.dialogue.fail(ErrorCode.BAD_ACTION, str(error), Fault.AGENT)
-        except RefusedRequest as refusal:
-            return self.dialogue.fail(ErrorCode.ILLEGAL, str(refusal), Fault.AGENT)
-        except Refused as refusal:
-            return self.dialogue.fail(refusal.code, str(refusal), refusal.fault)
-        except EncodeError as error:
+        if isinstance(error, RefusedRequest):
+            return self.dialogue.fail(ErrorCode.ILLEGAL, str(error), Fault.AGENT)
+        if isinstance(error, Refused):
+            return self.dialogue.fail(error.code, str(error), error.fault)
+        if isinstance(error, EncodeError):
             text = f"{self.env_id} gave what cannot be sent: {error}"
             return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
-        except (Exception, SystemExit) as error:  # a door to foreign code: the episode goes on
-            log.debug("episode %s: %s raised", self.public_id, request.performative, exc_info=True)
-            text = f"{self.env_id}.{_METHOD[type(request)]} raised {_what(error)}"
-            return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
+        log.debug("episode %s: %s raised", self.public_id, request.performative, exc_info=True)
+        text = f"{self.env_id}.{_METHOD[type(request)]} raised {_what(error)}"
+        return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
 
     @property
     def _hosted(self) -> SingleHost | LaneHost:
@@ -151,7 +171,7 @@ class Episode:
         """Close the env; safe to call twice, and quiet about what its ``close`` raises."""
         hosted, self._host = self._host, None
         if hosted is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):  # a door to foreign code
                 hosted.env.close()
 
 
@@ -160,7 +180,10 @@ _METHOD = {Act: "step", Reset: "reset", Render: "render", Call: "call", Close: "
 
 def _what(error: BaseException) -> str:
     """Type and message, and nothing of the worker's files or variables."""
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:  # it is the exception of a stranger
+        text = "(it has no text)"
     return f"{type(error).__name__}: {text[:1000]}" if text else type(error).__name__
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broker import topology
-from env_worker.episode import public_id
-from protocol.codec import decode, encode
+from protocol.codec import decode, encode, episode_of
+from protocol.env_dialogue import error
 from protocol.errors import DecodeError, ErrorCode, Fault, VersionMismatch
-from protocol.messages import OUTSIDE, Error, Make
+from protocol.messages import OUTSIDE, Make
 
 if TYPE_CHECKING:
     from env_worker.catalogue import Catalogue, Entry
@@ -42,21 +42,24 @@ def read(body: bytes, incarnation: str, catalogue: Catalogue) -> Wanted | Refusa
         # Its header is frozen, so it can be answered: at the key that does not need the sender's incarnation.
         key = topology.percept_control_key(mismatch.episode)
         return Refusal(key, _error(mismatch.episode, incarnation, ErrorCode.UNSUPPORTED_VERSION, str(mismatch)))
-    except DecodeError as error:
-        log.warning("a request that is no message was dropped: %s", error)
-        return None
+    except DecodeError as problem:
+        log.warning("a request that is no message: %s", problem)
+        episode = episode_of(body)
+        if episode is None:
+            return None
+        key = topology.percept_control_key(episode)
+        return Refusal(key, _error(episode, incarnation, ErrorCode.MALFORMED, str(problem)))
     if not isinstance(message, Make):
         log.warning("a request that is no make was dropped: %s", message.performative)
         return None
     entry = catalogue.get(message.env_id)
     if entry is None:
         text = f"{message.env_id!r} is not served here; served: {', '.join(catalogue.entries)}"
-        log.info("episode %s refused: %s", public_id(message.episode), text)
+        log.info("episode %s refused: %s", topology.public_id(message.episode), text)
         key = topology.percept_key(message.episode, message.incarnation)
         return Refusal(key, _error(message.episode, incarnation, ErrorCode.UNKNOWN_ENV, text))
     return Wanted(message, entry)
 
 
 def _error(episode: str, incarnation: str, code: ErrorCode, text: str) -> bytes:
-    fault = Fault.AGENT.value
-    return encode(Error(episode, OUTSIDE, incarnation, code.value, text, fault, retry=False, ends=True))
+    return encode(error(episode, OUTSIDE, incarnation, code, text, Fault.AGENT, ends=True))

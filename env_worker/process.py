@@ -41,6 +41,7 @@ def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     configure(settings.verbose)
     control, pulse = Control(), Pulse(shared)
     try:
@@ -48,7 +49,7 @@ def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
         threading.Thread(target=_watch, args=(settings, stepper, control, pulse, pipe), daemon=True).start()
         serve(settings, stepper, control, ready=lambda: pipe.send(("ready", stepper.name)))
     except (CatalogueError, BrokerError) as error:
-        pipe.send(("failed", str(error)))
+        pipe.send(("failed", str(error)))  # the supervisor decides whether that ends the worker
         raise SystemExit(1) from None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broker import connect
-from broker.errors import BrokerError, ConnectionLost
+from broker.errors import BrokerError, BrokerTimeout, ConnectionLost
 from env_worker.stepper import TICK_S
 from protocol.errors import ErrorCode, Fault
 
@@ -47,7 +47,7 @@ def serve(settings: WorkerSettings, stepper: Stepper, control: Control, ready: C
             ready()
             _serve_until_drained(stepper, control)
             return
-        except ConnectionLost as error:
+        except (ConnectionLost, BrokerTimeout) as error:
             log.warning("%s; connecting again", error)
         finally:
             _close(connection)

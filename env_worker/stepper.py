@@ -38,6 +38,9 @@ PRESENCE_S = 5.0
 DECLARE_S = 10.0
 """How long the broker may take to make a queue."""
 
+RETURN_S = 60.0
+"""When our own connection broke, those of the agents probably did: they have so long to come back."""
+
 FAREWELL_S = 1.0
 """How long the broker may take for the last words to one agent."""
 
@@ -58,6 +61,8 @@ class Stepper:
         self._mailbox: Mailbox
         self._requests: list[Subscription] = []
         self._announced = 0.0
+        self._patient_until = 0.0
+        """Until then agents that cannot be reached may be on their way back, as we have been."""
 
     @property
     def free(self) -> int:
@@ -72,7 +77,10 @@ class Stepper:
         deadline = time.monotonic() + DECLARE_S
         connection.declare_exchanges(deadline)
         connection.listen(topology.PRESENCE, [ASK], self._mailbox, ASK, deadline)
+        if self.slots:
+            self._patient_until = time.monotonic() + RETURN_S
         for slot in list(self.slots.values()):
+            slot.lost_since = None
             resume = slot.episode.dialogue.reconnect(connection.incarnation)
             self._open_inbox(slot)
             connection.send(topology.PERCEPTS, topology.percept_control_key(slot.episode.dialogue.episode), resume)
@@ -118,7 +126,8 @@ class Stepper:
         """Housekeeping: find agents that are gone and episodes that are idle; say that we are there."""
         settings = self._settings
         for slot in list(self.slots.values()):
-            if slot.lost_since is not None and now - slot.lost_since >= settings.resume_window:
+            lost = slot.lost_since
+            if lost is not None and now >= max(lost + settings.resume_window, self._patient_until):
                 log.info("episode %s: its agent is gone", slot.episode.public_id)
                 self._drop(slot)
             elif settings.idle_timeout and now - slot.heard >= settings.idle_timeout:
@@ -154,6 +163,9 @@ class Stepper:
         self._pulse.begin(slot)
         try:
             reply = slot.episode.handle(arrival.body)
+        except KeyboardInterrupt:  # over memory:// it strikes in the agent's thread, and the worker goes on
+            self._connection.ack(arrival)
+            raise
         finally:
             self._pulse.end()
         if slot.episode.dialogue.agent != slot.agent:
@@ -183,8 +195,14 @@ class Stepper:
         self.slots[make.episode] = slot
         if self.free == 0:
             self._leave_requests()
-        if self._accept(slot, arrival):
-            self._build(slot)
+        try:
+            if self._accept(slot, arrival):
+                self._build(slot)
+        except BrokerError:
+            # The broker stalls: the agent finds no queue of ours, and asks again.
+            self.slots.pop(make.episode, None)
+            slot.episode.shut()
+            raise
 
     def _accept(self, slot: Slot, arrival: Arrival) -> bool:
         """Say ``accepted`` and settle the ``make``. False: the agent is not there any more."""

@@ -45,6 +45,7 @@ class _Child:
     handle: Any
     pipe: Pipe
     pulse: Pulse
+    failure: str = ""
     born: float = field(default_factory=time.monotonic)
 
 
@@ -57,6 +58,8 @@ class Supervisor:
         self._children: list[_Child] = []
         self._pauses = 0
         self._due: list[float] = []
+        self._served = False
+        """Whether a stepper has ever begun to serve: from then on one that fails is replaced."""
         self._drain_timeout: float | None = None
         self._drain_until = 0.0
 
@@ -96,7 +99,12 @@ class Supervisor:
         handle = self._context.Process(
             target=process.main, args=(self._settings, pulse.shared, theirs), name="env-worker stepper"
         )
-        handle.start()
+        # A Ctrl-C that strikes while the child starts up would end it with a traceback: it ignores SIGINT soon.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            handle.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         theirs.close()
         child = _Child(handle, ours, pulse)
         self._children.append(child)
@@ -126,7 +134,11 @@ class Supervisor:
             while child.pipe.poll():
                 what, text = child.pipe.recv()
                 if what == "failed":
-                    raise WorkerFailed(text)
+                    if not self._served:  # nothing has ever worked: it is the command line, or the broker
+                        raise WorkerFailed(text)
+                    child.failure = text
+                    continue
+                self._served = True
                 log.info("serving %s as %s", ", ".join(self._settings.env_ids), text)
         except (EOFError, OSError):
             pass  # it is dead or dying; its exit code tells
@@ -145,6 +157,8 @@ class Supervisor:
 
 def _ending(child: _Child) -> str:
     code = child.handle.exitcode
+    if child.failure:
+        return child.failure
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return "an env hung" if code == process.EXIT_HUNG else f"exit code {code}"

@@ -11,7 +11,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any
 
-from protocol.errors import DecodeError, VersionMismatch
+from protocol.errors import DecodeError, EncodeError, VersionMismatch
 from protocol.limits import DEFAULT_LIMITS, Limits
 from protocol.messages import (
     MESSAGES,
@@ -32,7 +32,7 @@ from protocol.version import SPOKEN, VERSION
 from protocol.wire import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 HEADER = 4
 """Elements of the frozen header."""
@@ -126,7 +126,12 @@ _LAYOUTS = {kind.performative: _layout(kind) for kind in MESSAGES}
 def encode(message: Message, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Bytes of a message. Raises ``EncodeError`` if a value in it cannot travel or is too large."""
     name = message.performative
-    return pack([VERSION, name, *_LAYOUTS[name].values(message)], limits)
+    layout = _LAYOUTS[name]
+    values = layout.values(message)
+    wrong = _misfit(layout, values)
+    if wrong is not None:
+        raise EncodeError(wrong)
+    return pack([VERSION, name, *values], limits)
 
 
 def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -140,14 +145,20 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     values = fields[2:]
     if len(values) != len(layout.names):
         raise DecodeError(f"{fields[1]} has {len(layout.names) + 2} elements, got {len(fields)}")
-    for value, types in zip(values, layout.types):  # noqa: B905 - as long as names, which was checked; and it is hot
-        if types is not None and type(value) not in types:
-            raise _invalid(layout, values)
-    for position, check in layout.checks:
-        if not check(values[position]):
-            what = f"{fields[1]}.{layout.names[position]}"
-            raise DecodeError(f"{what} is not valid: got {_kind(values[position])}")
+    wrong = _misfit(layout, values)
+    if wrong is not None:
+        raise DecodeError(wrong)
     return layout.kind(*values)
+
+
+def episode_of(body: bytes, limits: Limits = DEFAULT_LIMITS) -> str | None:
+    """The episode in a readable header of what else is no message, so that it can be answered; or None."""
+    try:
+        fields = unpack(body, limits)
+        _read_header(fields)
+    except DecodeError:
+        return None
+    return str(fields[2])
 
 
 def _read_header(fields: Any) -> _Layout:
@@ -169,12 +180,22 @@ def _read_header(fields: Any) -> _Layout:
     return layout
 
 
-def _invalid(layout: _Layout, values: list[Any]) -> DecodeError:
+def _misfit(layout: _Layout, values: Sequence[Any]) -> str | None:
+    """What is wrong with the fields of a message, or None. Both sides check: what one may send, the other takes."""
+    for value, types in zip(values, layout.types):  # noqa: B905 - of one length, and hot
+        if types is not None and type(value) not in types:
+            break
+    else:
+        for position, check in layout.checks:
+            if not check(values[position]):
+                what = f"{layout.kind.performative}.{layout.names[position]}"
+                return f"{what} is not valid: got {_kind(values[position])}"
+        return None
     for name, types, value in zip(layout.names, layout.types, values, strict=True):
         if types is not None and type(value) not in types:
             expected = " or ".join(sorted(one.__name__ for one in types))
-            return DecodeError(f"{layout.kind.performative}.{name}: expected {expected}, got {_kind(value)}")
-    return DecodeError(f"{layout.kind.performative} is not valid")
+            return f"{layout.kind.performative}.{name}: expected {expected}, got {_kind(value)}"
+    raise AssertionError("a value of a wrong type has gone")
 
 
 def _kind(value: Any) -> str:

@@ -20,11 +20,31 @@ if TYPE_CHECKING:
     from protocol.messages import Message, Reply, Request
 
 
+MAX_TEXT = 2000
+"""Characters of an error's text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Bytes that the env side sends back without asking the env."""
 
     body: bytes
+
+
+def error(
+    episode: str,
+    step_id: int,
+    incarnation: str,
+    code: ErrorCode,
+    text: str,
+    fault: Fault,
+    *,
+    retry: bool = False,
+    ends: bool = False,
+) -> Error:
+    """An ``error`` that can always be sent: whatever ``text`` is, it is cut and made UTF-8 (envs raise odd things)."""
+    text = text.encode("utf-8", "backslashreplace").decode()[:MAX_TEXT]
+    return Error(episode, step_id, incarnation, code.value, text, fault.value, retry, ends)
 
 
 class EnvDialogue:
@@ -121,7 +141,7 @@ class EnvDialogue:
     def _repeated(self, request: Request) -> Answer | None:
         """The same ``step_id`` again: answer from the last reply, never execute twice."""
         # Compared as bytes: NaN is not equal to itself. The incarnation may differ, if a resume lies between.
-        if encode(replace(request, incarnation="")) != encode(replace(self._request, incarnation="")):
+        if encode(request) != encode(replace(self._request, incarnation=request.incarnation)):
             text = f"step {request.step_id} came before with another body"
             return self._refuse(request.step_id, ErrorCode.STEP_CONFLICT, text)
         if self._reply is None:
@@ -136,25 +156,28 @@ class EnvDialogue:
         if request is None:
             raise LocalProtocolError(f"{kind.performative}: there is no request to reply to")
         after = TRANSITIONS[self.state].get(type(request), {}).get(kind)
-        if after is None and kind is not Error:
+        if after is None:
             asked = f"{request.performative} in a {self.state.value} episode"
             raise LocalProtocolError(f"{kind.performative} is no reply to {asked}")
         message = kind(self.episode, self._step_id, self.incarnation, **fields)
-        body = encode(message)
-        self._reply, self.executing = message, None
-        self.state = after or self.state
+        body = encode(message)  # may refuse a value; nothing has changed then
+        self._settle(message)
         return body
+
+    def _settle(self, message: Reply) -> None:
+        request, self.executing = self.executing, None
+        self._reply = message
+        self.state = TRANSITIONS[self.state].get(type(request), {}).get(type(message), self.state)  # type: ignore[arg-type]
 
     def fail(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool = False, ends: bool = False) -> bytes:
         """An ``error`` as the reply to the request that is being executed, or, where there is none, to nobody.
 
         ``ends``: the episode is over with this.
         """
-        fields: dict[str, Any] = {"code": code.value, "text": text, "fault": fault.value, "retry": retry, "ends": ends}
-        if self.executing is None:
-            body = encode(Error(self.episode, self._step_id, self.incarnation, **fields))
-        else:
-            body = self.reply(Error, **fields)
+        message = error(self.episode, self._step_id, self.incarnation, code, text, fault, retry=retry, ends=ends)
+        if self.executing is not None:
+            self._settle(message)
+        body = encode(message)
         if ends:
             self.state = State.ENDED
         return body
@@ -162,8 +185,7 @@ class EnvDialogue:
     def _refuse(self, step_id: int, code: ErrorCode, text: str) -> Answer:
         """An error that consumes no ``step_id`` and leaves the last reply as it is."""
         self.ignored[code.value] += 1
-        fault = Fault.AGENT.value
-        return Answer(encode(Error(self.episode, step_id, self.incarnation, code.value, text, fault, False, False)))
+        return Answer(encode(error(self.episode, step_id, self.incarnation, code, text, Fault.AGENT)))
 
     def _ignore(self, reason: str) -> Answer | None:
         self.ignored[reason] += 1

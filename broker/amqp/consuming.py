@@ -108,7 +108,7 @@ class Consuming(Link):
             channel.call([methods.declare_queue(spec), *binds, *take], started.put)
         try:
             self.written()
-            self.reply(started, deadline, f"consuming {spec.name!r}")
+            self.reply(started, deadline, f"consuming {topology.shown(spec.name)!r}")
         except BaseException:
             with self.lock:
                 channel.close()
@@ -142,7 +142,7 @@ class Consuming(Link):
         """Declare and bind an exclusive queue, then consume it. Nobody waits for the consumer: the queue keeps all."""
         binds = methods.bind(spec.name, exchange, [topology.shortstr(key) for key in keys])
         try:
-            self._declare([methods.declare_queue(spec), *binds], deadline, f"declaring {spec.name!r}")
+            self._declare([methods.declare_queue(spec), *binds], deadline, f"declaring {topology.shown(spec.name)!r}")
         except TopologyMissing:
             self._drop(spec.name)  # it was declared before the bind was refused
             raise
