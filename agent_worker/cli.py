@@ -55,13 +55,13 @@ def run(
     ] = "random",
     episodes: Annotated[int | None, typer.Option(min=1, help="Stop after so many.  [default: 10]")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many, instead of --episodes.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the policy and the first reset.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the policy and the first reset.")] = None,
     env_kwargs: Annotated[str, typer.Option(help="JSON object: keyword arguments of the env.")] = "{}",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save the learning curve there.")] = None,
-    make_timeout: Annotated[float, typer.Option(help="Seconds to wait for a worker with a free slot.")] = 30.0,
-    step_timeout: Annotated[float, typer.Option(help="Seconds to wait for each reply.")] = 300.0,
-    connect_timeout: Annotated[float, typer.Option(help="Seconds to try to reach the broker.")] = 30.0,
+    make_timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker with a free slot.")] = 30.0,
+    step_timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for each reply.")] = 300.0,
+    connect_timeout: Annotated[float, typer.Option(min=0, help="Seconds to try to reach the broker.")] = 30.0,
     verbose: Verbose = False,
 ) -> None:
     """Play ENV_ID with a policy, and say how it went."""
@@ -78,7 +78,7 @@ def run(
         check_name(policy)
         if plot is not None:
             require_plotting(plot)
-        env = RemoteEnv(env_id, broker, **timeouts, **_parse_kwargs(env_kwargs))
+        env = RemoteEnv(env_id, broker, **timeouts, **_parse_kwargs(env_kwargs, timeouts))
         try:
             summary = _play(env.open(), env_id, policy, episodes, steps, seed)
         finally:
@@ -90,6 +90,10 @@ def run(
         if verbose:
             traceback.print_exc()
         _fail(f"{type(error).__name__}: {error}", 2 if isinstance(error, (PolicyError, PlotError)) else 1)
+    except Exception as error:  # noqa: BLE001 - a door: a policy of the user may raise anything
+        if verbose:
+            traceback.print_exc()
+        _fail(f"{type(error).__name__}: {error} (--verbose shows where)", 1)
     if summary.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
 
@@ -145,13 +149,16 @@ def _report(summary: Summary, policy: str, as_json: bool, plot: Path | None) -> 
         typer.echo(f"learning curve: {found['plot']}")
 
 
-def _parse_kwargs(text: str) -> dict[str, Any]:
+def _parse_kwargs(text: str, taken: dict[str, Any]) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         _fail(f"--env-kwargs: expected JSON, got {text!r}: {error}", 2)
     if not isinstance(value, dict):
         _fail(f"--env-kwargs: expected a JSON object, got {text!r}", 2)
+    clash = sorted(set(value) & {"env_id", "broker", *taken})
+    if clash:
+        _fail(f"--env-kwargs: {', '.join(clash)} is an option of its own", 2)
     return value
 
 

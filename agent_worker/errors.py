@@ -6,7 +6,9 @@
   * ``NoFreeWorker`` — it is served, but no worker took the request in time. Also a ``TimeoutError``.
   * ``Busy`` — so many wait for that env already that the broker takes no more.
   * ``BadKwargs`` — the env refuses its keyword arguments.
-  * ``InvalidAction`` — an action that is not in the action space. Also a ``ValueError``. Nothing was stepped.
+  * ``InvalidArgument`` — what was given to make or reset cannot be sent. Also a ``ValueError``.
+
+    * ``InvalidAction`` — an action that is not in the action space. Nothing was stepped.
   * ``EnvError`` — the env itself raised; the episode goes on.
   * ``StepTimeout`` — no reply in time. Also a ``TimeoutError``. ``wait()``, ``reset()`` and ``close()`` are legal then.
   * ``NotReset`` — ``step`` or ``render`` before ``reset``. Also Gymnasium's ``ResetNeeded``.
@@ -48,7 +50,11 @@ class BadKwargs(RemoteEnvError, TypeError):
     """The env refuses its keyword arguments."""
 
 
-class InvalidAction(RemoteEnvError, ValueError):
+class InvalidArgument(RemoteEnvError, ValueError):
+    """What was given to make or reset cannot be sent."""
+
+
+class InvalidAction(InvalidArgument):
     """An action that is not in the action space."""
 
 

@@ -9,13 +9,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent_worker.census import Census
-from agent_worker.errors import Busy, NoFreeWorker, ProtocolFailure, UnknownEnv, WorkerLost, from_message
+from agent_worker.errors import (
+    BadKwargs,
+    Busy,
+    InvalidArgument,
+    NoFreeWorker,
+    ProtocolFailure,
+    UnknownEnv,
+    WorkerLost,
+    from_message,
+)
+from agent_worker.sendable import opaque_in
 from broker import shared, topology
 from broker.errors import TopologyMissing
 from broker.port import Kind, Receipt
 from protocol.agent_dialogue import AgentDialogue
 from protocol.description import Description
-from protocol.errors import RemoteProtocolError
+from protocol.errors import EncodeError, RemoteProtocolError
 from protocol.messages import Accepted, Error, Status
 
 if TYPE_CHECKING:
@@ -42,7 +52,7 @@ MARGIN_S = 5.0
 class Wish:
     """What a user asks for. All times are in seconds."""
 
-    broker: str
+    broker: str = field(repr=False)  # it may hold a password
     env_id: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     render_mode: str | None = None
@@ -55,10 +65,23 @@ class Wish:
     """How long a worker that cannot be reached may take to come back; 0: none."""
     connect_timeout: float = 30.0
     """How long to try to reach the broker at first."""
-    reconnect_timeout: float = 15.0
+    reconnect_timeout: float = 60.0
     """How long to try to reach it again when the connection broke in the middle of an episode."""
     name: str = "agent worker"
     """Name of the connection, shown to the broker's operator."""
+
+    def __post_init__(self) -> None:
+        """Raise ``InvalidArgument`` for what no worker could be asked for."""
+        if type(self.env_id) is not str:
+            raise InvalidArgument(f"env_id: expected a str, got {type(self.env_id).__name__}")
+        try:
+            topology.requests_spec(self.env_id)
+            self.env_id.encode()
+        except ValueError as error:
+            raise InvalidArgument(f"env_id: {error}") from error
+        odd = opaque_in(self.kwargs)
+        if odd is not None:
+            raise BadKwargs(f"{self.env_id}: {odd} cannot be sent to a worker")
 
 
 @dataclass(frozen=True)
@@ -134,14 +157,17 @@ class _Opening:
     def _ask(self, attempt: int) -> None:
         """Publish ``make`` until it lies in a queue."""
         wish = self._wish
-        body = self._dialogue.make(
-            wish.env_id,
-            attempt=attempt,
-            kwargs=wish.kwargs,
-            render_mode=wish.render_mode,
-            num_envs=wish.num_envs,
-            autoreset_mode=wish.autoreset_mode,
-        )
+        try:
+            body = self._dialogue.make(
+                wish.env_id,
+                attempt=attempt,
+                kwargs=wish.kwargs,
+                render_mode=wish.render_mode,
+                num_envs=wish.num_envs,
+                autoreset_mode=wish.autoreset_mode,
+            )
+        except EncodeError as error:
+            raise BadKwargs(f"{wish.env_id}: what make was given cannot be sent: {error}") from error
         while True:
             receipt = self._connection.publish(
                 topology.REQUESTS,

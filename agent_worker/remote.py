@@ -7,8 +7,10 @@ import pickle
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from agent_worker.errors import EnvClosed, InvalidAction, ProtocolFailure
+from agent_worker import caretaker
+from agent_worker.errors import EnvClosed, InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.opening import Wish
+from agent_worker.sendable import opaque_in
 from agent_worker.session import Session
 from agent_worker.spaces import to_space
 from protocol.coders import coder
@@ -66,6 +68,7 @@ class RemoteMethods:
         step_timeout: float = 300.0,
         resume_window: float = 2.0,
         connect_timeout: float = 30.0,
+        reconnect_timeout: float = 60.0,
         **kwargs: Any,
     ) -> None:
         if render_mode == "human":
@@ -78,11 +81,13 @@ class RemoteMethods:
             make_timeout=make_timeout,
             resume_window=resume_window,
             connect_timeout=connect_timeout,
+            reconnect_timeout=reconnect_timeout,
         )
         self.render_mode = render_mode
         self.step_timeout = step_timeout
         """Seconds to wait for each reply."""
         self._session: Session | None = None
+        self._description: Description | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._used = self._closed = False
 
@@ -97,39 +102,61 @@ class RemoteMethods:
         if self._closed:
             raise EnvClosed(f"{self._wish.env_id}: used after close(); make a new env")
         session = Session.open(self._wish)
-        description = session.description
-        self._observation_space = to_space(description.observation_space, self._spaces)
-        self._action_space = to_space(description.action_space, self._spaces)
-        self._observations = coder(description.observation_space, bounds=False, graph=self._graph, name="observation")
-        self._actions = coder(description.action_space, bounds=True, graph=self._graph, name="action")
-        self._finalizer = weakref.finalize(self, session.close, 0.0, "the env was dropped without close()")
+        try:
+            self._learn(session.description)
+        except BaseException:
+            session.close(CLOSE_TIMEOUT_S, "its spaces cannot be built")
+            raise
+        self._finalizer = weakref.finalize(self, caretaker.drop, session)
+        self._finalizer.atexit = False  # the caretaker closes what is open at exit
         self._session = session
         return session
+
+    def _learn(self, description: Description) -> None:
+        try:
+            self._observation_space = to_space(description.observation_space, self._spaces)
+            self._action_space = to_space(description.action_space, self._spaces)
+        except TypeError as error:
+            raise InvalidArgument(f"{self._wish.env_id}: {error}") from error
+        self._description = description
+        self._observations = coder(description.observation_space, bounds=False, graph=self._graph, name="observation")
+        self._actions = coder(description.action_space, bounds=True, graph=self._graph, name="action")
+
+    def _know(self) -> Description:
+        """What is known of the env stays known after ``close``."""
+        if self._description is None or not self._closed:
+            self._open()
+        assert self._description is not None
+        return self._description
 
     @property
     def description(self) -> Description:
         """What the worker says about the env: its own spec, spaces and limits, and the worker's name."""
-        return self._open().description
+        return self._know()
 
     @property
     def observation_space(self) -> Any:
         """The env's own, rebuilt from the wire; always the same object."""
-        self._open()
+        self._know()
         return self._observation_space
 
     @property
     def action_space(self) -> Any:
         """The env's own, rebuilt from the wire; always the same object."""
-        self._open()
+        self._know()
         return self._action_space
 
     def _reset(self, seed: int | None, options: dict[Any, Any] | None) -> tuple[Any, dict[Any, Any]]:
         session = self._open()
         self._used = True
+        odd = opaque_in(options) if options else None
+        if odd is not None:
+            raise InvalidArgument(f"{self._wish.env_id}: options: {odd} cannot be sent to a worker")
         try:
+            seed = None if seed is None else int(seed)
             percept = session.request(Reset, self.step_timeout, seed=seed, options=options)
         except EncodeError as error:
-            raise InvalidAction(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error
+            raise InvalidArgument(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error
         assert isinstance(percept, Percept)
         return self._observe(percept), percept.info
 
@@ -185,7 +212,8 @@ class RemoteMethods:
         return {
             "env_id": wish.env_id, "broker": wish.broker, "render_mode": wish.render_mode,
             "make_timeout": wish.make_timeout, "step_timeout": self.step_timeout,
-            "resume_window": wish.resume_window, "connect_timeout": wish.connect_timeout, **wish.kwargs,
+            "resume_window": wish.resume_window, "connect_timeout": wish.connect_timeout,
+            "reconnect_timeout": wish.reconnect_timeout, **wish.kwargs,
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[overrid
         step_timeout: seconds to wait for each reply. Whether the worker lives is found out much sooner.
         resume_window: seconds that a worker that cannot be reached has to come back; 0 raises at once.
         connect_timeout: seconds to try to reach the broker.
+        reconnect_timeout: seconds to try to reach it again when the connection breaks in the middle of an episode.
         kwargs: keyword arguments of the env.
 
     Raises (here and in all methods) ``agent_worker.errors.RemoteEnvError`` and ``broker.errors.BrokerError``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -10,7 +11,8 @@ from gymnasium.spaces import GraphInstance
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from agent_worker.errors import InvalidAction, ProtocolFailure
+from agent_worker import caretaker
+from agent_worker.errors import InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.opening import Wish
 from agent_worker.remote import CLOSE_TIMEOUT_S, broker_url
 from agent_worker.session import Session
@@ -35,7 +37,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     Args:
         env_id: exactly as the worker was told to serve it.
         num_envs: how many lanes.
-        broker, make_timeout, step_timeout, resume_window, connect_timeout: as for ``RemoteEnv``.
+        broker, make_timeout, step_timeout, resume_window, connect_timeout, reconnect_timeout: as for ``RemoteEnv``.
         autoreset_mode: when a lane that has ended is reset; an ``AutoresetMode`` or its name.
         render_mode: as for ``RemoteEnv``.
         kwargs: keyword arguments of the env.
@@ -55,6 +57,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         step_timeout: float = 300.0,
         resume_window: float = 2.0,
         connect_timeout: float = 30.0,
+        reconnect_timeout: float = 60.0,
         **kwargs: Any,
     ) -> None:
         if type(num_envs) is not int or num_envs < 1:
@@ -75,10 +78,17 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             make_timeout=make_timeout,
             resume_window=resume_window,
             connect_timeout=connect_timeout,
+            reconnect_timeout=reconnect_timeout,
         )
         self._wish = wish
-        self._session = self._open()
-        self._learn(self._session.description)
+        self._session = session = self._open()
+        try:
+            self._learn(session.description)
+        except BaseException:
+            session.close(CLOSE_TIMEOUT_S, "its spaces cannot be built")
+            raise
+        self._finalizer = weakref.finalize(self, caretaker.drop, session)
+        self._finalizer.atexit = False  # the caretaker closes what is open at exit
 
     def _open(self) -> Session:
         return Session.open(self._wish)
@@ -115,7 +125,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         try:
             reply = self._session.request(Reset, self.step_timeout, seed=_plain(seeds), options=options, mask=mask)
         except EncodeError as error:
-            raise InvalidAction(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error
+            raise InvalidArgument(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error
         observations, _, _, _, infos = self._five(reply)
         return observations, infos
 
@@ -144,6 +154,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the episode and free the worker's slot."""
+        self._finalizer.detach()
         self._session.close(CLOSE_TIMEOUT_S)
 
     def _encode(self, actions: Any) -> Any:

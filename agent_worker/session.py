@@ -7,10 +7,11 @@ the reply back through ``Mailbox.get`` -> ``AgentDialogue.receive``.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent_worker import opening
+from agent_worker import caretaker, opening
 from agent_worker.errors import EnvClosed, NotReset, ProtocolFailure, StepTimeout, WorkerLost, from_message
 from broker import shared, topology
 from broker.errors import BrokerError, ConnectionLost
@@ -52,6 +53,8 @@ class Session:
         """What the worker says about the env."""
         self._wish, self._connection, self._mailbox, self._dialogue = wish, connection, mailbox, dialogue
         self._inbox: Any = None
+        self._using = threading.Lock()
+        """Held by who uses the session: its user, or for a moment the caretaker."""
         self._lost_until = _NEVER
         self._window = wish.resume_window
         self._address()
@@ -62,6 +65,7 @@ class Session:
         opened = opening.open_episode(wish)
         session = cls(wish, opened.connection, opened.mailbox, opened.dialogue, opened.description)
         session._inbox = opened.inbox
+        caretaker.watch(session)
         return session
 
     def _address(self) -> None:
@@ -81,6 +85,10 @@ class Session:
 
     def send(self, kind: type[Request], timeout: float, **fields: Any) -> None:
         """Ask without waiting; next: ``wait``. ``timeout``: for coming back, should the connection be broken."""
+        with self._using:
+            self._send(kind, timeout, fields)
+
+    def _send(self, kind: type[Request], timeout: float, fields: dict[str, Any]) -> None:
         try:
             body = self._dialogue.ask(kind, **fields)
         except LocalProtocolError as error:
@@ -92,6 +100,10 @@ class Session:
 
     def wait(self, timeout: float) -> Message:
         """Wait (again) for the reply to the request that is pending."""
+        with self._using:
+            return self._wait(timeout)
+
+    def _wait(self, timeout: float) -> Message:
         started = time.monotonic()
         deadline = started + timeout
         pause, probe_at = FIRST_PROBE_S, started + FIRST_PROBE_S
@@ -154,9 +166,18 @@ class Session:
             raise from_message(message, self._wish.env_id)
         return message
 
-    def _resume(self, loss: ConnectionLost, deadline: float) -> None:
+    def revive(self) -> None:
+        """If the connection broke while nobody used the session: come back, so that the worker knows that we live."""
+        if self._connection.closed and self._using.acquire(blocking=False):
+            try:
+                if not self.ended:
+                    self._resume(None, time.monotonic() + self._wish.reconnect_timeout)
+            finally:
+                self._using.release()
+
+    def _resume(self, loss: ConnectionLost | None, deadline: float) -> None:
         """Our connection broke: open a new one, say ``resume`` at the worker's control key, and ask again."""
-        log.warning("%s; connecting again for %s", loss, self._wish.env_id)
+        log.warning("%s; connecting again for %s", loss or "the connection broke", self._wish.env_id)
         left = max(0.0, min(deadline, time.monotonic() + self._wish.reconnect_timeout) - time.monotonic())
         connection = shared(self._wish.broker, timeout_s=left, name=self._wish.name)
         self._connection, self._mailbox = connection, connection.mailbox()
@@ -182,6 +203,10 @@ class Session:
 
     def close(self, timeout: float, reason: str = "") -> None:
         """End the episode, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
+        with self._using:
+            self._close(timeout, reason)
+
+    def _close(self, timeout: float, reason: str) -> None:
         try:
             if not self.ended:
                 body = self._dialogue.ask(Close, reason=reason)
@@ -237,7 +262,7 @@ class Session:
         asked = self._dialogue.pending.performative if self._dialogue.pending else "a request"
         return WorkerLost(
             f"{self._wish.env_id}: worker {self.description.worker} cannot be reached since {asked} was sent "
-            f"(waited {self._wish.resume_window:g} s for it to come back); its env is lost"
+            f"(waited {self._window:g} s for it to come back); its env is lost"
         )
 
     def _overdue(self, waited_s: float) -> StepTimeout:
@@ -245,5 +270,5 @@ class Session:
         asked = f"{pending.performative} (request {pending.step_id})" if pending else "nothing"
         return StepTimeout(
             f"{self._wish.env_id}: waited {waited_s:.1f} s for the reply to {asked} from worker "
-            f"{self.description.worker}, which still lives; wait(), reset() or close()"
+            f"{self.description.worker}; wait(), reset() or close()"
         )

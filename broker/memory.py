@@ -98,7 +98,8 @@ class MemoryConnection:
             self._exchanges.check(exchange, self.label)
             queue = self._exchanges.declare(spec, self)
             if queue.owner not in (None, self):
-                raise BrokerError(f"queue {topology.shown(spec.name)!r} at {self.label} is exclusive to another connection")
+                name = topology.shown(spec.name)
+                raise BrokerError(f"queue {name!r} at {self.label} is exclusive to another connection")
             self._exchanges.bind(exchange, keys, queue)
             keyed = topology.EXCHANGES[exchange] == "topic"
             consumer = Consumer(queue, self, own(mailbox), token, prefetch=prefetch, keyed=keyed)

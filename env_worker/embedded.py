@@ -51,6 +51,11 @@ class EmbeddedWorker:
         if self._thread.ident is not None:
             self._thread.join(timeout_s + JOIN_S)
 
+    @property
+    def alive(self) -> bool:
+        """True while it serves."""
+        return self._thread.is_alive()
+
     def _serve(self) -> None:
         try:
             serve(self.settings, self._stepper, self._control, ready=self._ready.set)

@@ -182,7 +182,7 @@ def _what(error: BaseException) -> str:
     """Type and message, and nothing of the worker's files or variables."""
     try:
         text = str(error)
-    except Exception:  # it is the exception of a stranger
+    except Exception:  # noqa: BLE001 - it is the exception of a stranger
         text = "(it has no text)"
     return f"{type(error).__name__}: {text[:1000]}" if text else type(error).__name__
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent_worker.census import Census
 from agent_worker.errors import UnknownEnv
-from broker import shared
+from broker import fork, shared
 from env_worker import CatalogueError, EmbeddedWorker, WorkerSettings
 
 if TYPE_CHECKING:
@@ -20,8 +20,20 @@ CAPACITY = 1_000_000
 LOOK_S = 0.05
 """How long a worker that the program itself runs may take to say that it serves an env."""
 
-_lock = threading.Lock()
-_workers: dict[tuple[str, str], EmbeddedWorker] = {}
+class _Embedded:
+    """The env workers of this process, by broker and env id."""
+
+    def __init__(self) -> None:
+        self.forked()
+        fork.watch(self)
+
+    def forked(self) -> None:
+        """In a forked child the threads of the parent's workers are gone."""
+        self.lock = threading.Lock()
+        self.workers: dict[tuple[str, str], EmbeddedWorker] = {}
+
+
+_embedded = _Embedded()
 
 
 def ensure_served(wish: Wish) -> None:
@@ -29,12 +41,13 @@ def ensure_served(wish: Wish) -> None:
     if not wish.broker.startswith("memory:"):
         return
     place = (wish.broker, wish.env_id)
-    with _lock:
-        if place in _workers or _is_served(wish):
+    with _embedded.lock:
+        worker = _embedded.workers.get(place)
+        if (worker is not None and worker.alive) or _is_served(wish):
             return
         settings = WorkerSettings((wish.env_id,), broker=wish.broker, capacity=CAPACITY, idle_timeout=0.0)
         try:
-            _workers[place] = EmbeddedWorker(settings).start()
+            _embedded.workers[place] = EmbeddedWorker(settings).start()
         except CatalogueError as error:
             text = f"nobody serves it at {wish.broker}, and it cannot be served from here: {error}"
             raise UnknownEnv(text) from error

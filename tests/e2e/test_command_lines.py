@@ -135,7 +135,8 @@ def test_status_lists_the_workers(url):
     done = run("gymbroker", "status", "--json", url=url)
     assert done.returncode == 0, done.stderr
     workers = json.loads(done.stdout)
-    assert [(one["envs"][0], one["capacity"], one["free"]) for one in workers] == [("CartPole-v1", 4, 4)]
+    assert [(one["envs"][0], one["capacity"]) for one in workers] == [("CartPole-v1", 4)]
+    assert 0 <= workers[0]["free"] <= 4
     assert "CartPole-v1" in run("gymbroker", "status", url=url).stdout
 
 

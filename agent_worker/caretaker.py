@@ -1,0 +1,72 @@
+"""A thread that looks after open sessions: it closes those whose env was dropped, and brings back broken ones.
+
+The garbage collector may strike anywhere, also inside a lock of the broker's; so a finalizer only puts the session in
+a ``SimpleQueue``, whose ``put`` is reentrant, and the closing is done here. And an agent that is busy training does not
+read its connection: when that breaks, it is here that the worker is told that the agent still lives.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import queue
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from broker.errors import BrokerError
+
+if TYPE_CHECKING:
+    from agent_worker.session import Session
+
+log = logging.getLogger("gymbroker")
+
+LOOK_S = 1.0
+"""How often it looks whether a connection has broken."""
+
+_dropped: queue.SimpleQueue[Session] = queue.SimpleQueue()
+_open: weakref.WeakSet[Session] = weakref.WeakSet()
+_lock = threading.Lock()
+_thread: threading.Thread | None = None
+
+
+def watch(session: Session) -> None:
+    """Look after ``session`` from now on, until it is closed."""
+    global _thread
+    with _lock:
+        _open.add(session)
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_run, name="agent worker caretaker", daemon=True)
+            _thread.start()
+
+
+def drop(session: Session) -> None:
+    """Close ``session`` soon. May be called anywhere, also by the garbage collector inside of a lock."""
+    _dropped.put(session)
+
+
+def _run() -> None:
+    while True:
+        try:
+            _dropped.get(timeout=LOOK_S).close(0.0, "the env was dropped without close()")
+        except queue.Empty:
+            with _lock:
+                sessions = list(_open)
+            for session in sessions:
+                _revive(session)
+
+
+def _revive(session: Session) -> None:
+    try:
+        session.revive()
+    except BrokerError as error:
+        log.debug("a broken connection: %s", error)  # its next request says so to the user
+
+
+def _close_all() -> None:
+    """At exit: free the workers' slots at once."""
+    for session in list(_open):
+        session.close(0.0, "the agent's program ended")
+
+
+atexit.register(_close_all)
