@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import queue
 import threading
 import weakref
@@ -69,4 +70,13 @@ def _close_all() -> None:
         session.close(0.0, "the agent's program ended")
 
 
+def _forked() -> None:
+    """In a forked child: the parent's sessions are not ours, and its thread is not there."""
+    global _lock, _thread
+    _lock, _thread = threading.Lock(), None
+    _open.clear()
+
+
 atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

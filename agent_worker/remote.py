@@ -221,3 +221,5 @@ class RemoteMethods:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._wish.env_id}>"
+
+    __str__ = __repr__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import os
 import time
 from collections import OrderedDict, deque
@@ -158,3 +160,53 @@ class Deadly:
 
     def __init__(self) -> None:
         os._exit(3)
+
+
+class BadText(Exception):
+    """An exception that has no text."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+
+class Raising(Counting):
+    """Raises what ``kind`` names: in its step, or in its close."""
+
+    def __init__(self, kind: str, where: str = "step") -> None:
+        super().__init__()
+        self.kind, self.where = kind, where
+
+    def _raise(self):
+        raise {
+            "surrogate": ValueError("\udcff"),
+            "huge": ValueError("x" * 200_000),
+            "no text": BadText(),
+            "stop": StopIteration(),
+            "cancelled": asyncio.CancelledError(),
+            "exit": GeneratorExit(),
+            "odd arguments": OSError(3, b"\xff", "\udcff"),
+        }[self.kind]
+
+    def step(self, action):
+        if self.where == "step" and self.count == 0:
+            self.count = 1
+            self._raise()
+        return super().step(action)
+
+    def close(self):
+        if self.where == "close":
+            self._raise()
+
+
+class Mute(Counting):
+    """Its info is no dict."""
+
+    def step(self, action):
+        return (*super().step(action)[:4], None)
+
+
+class HoldsTheLock(Counting):
+    """Hangs in C code that keeps the interpreter's lock, so that no other thread of its process runs."""
+
+    def step(self, action):
+        ctypes.PyDLL(None).sleep(600)

@@ -1,0 +1,247 @@
+"""What envs, agents, collectors of garbage and brokers do in the wild, and who must not suffer from it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import gymbroker
+from agent_worker import RemoteEnv
+from agent_worker.errors import BadKwargs, EnvClosed, EnvError, InvalidArgument, WorkerLost
+from tests.support.commands import ROOT, Worker, environment, eventually, worker
+from tests.support.rabbit import Rabbit
+
+COUNTING = "tests.support.envs:Counting"
+RAISING = "tests.support.envs:Raising"
+KINDS = ["surrogate", "huge", "no text", "stop", "cancelled", "exit", "odd arguments"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_an_env_raises_costs_nobody_else_anything(serve, remote, kind):
+    serve(RAISING, COUNTING)
+    env, neighbour = remote(RAISING, kind=kind), remote(COUNTING)
+    env.reset()
+    neighbour.reset()
+    with pytest.raises(EnvError, match="step raised"):
+        env.step(0)
+    assert env.step(0)[0] == [2]
+    assert neighbour.step(0)[0] == [1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_an_env_raises_when_it_is_closed_costs_nobody_anything(serve, remote, kind):
+    serve(RAISING, capacity=1)
+    for _ in range(2):
+        env = remote(RAISING, kind=kind, where="close")
+        env.reset()
+        env.close()
+
+
+def test_arguments_with_enormous_names_are_refused_and_the_worker_lives_on(serve, remote):
+    serve(COUNTING)
+    with pytest.raises(BadKwargs):
+        remote(COUNTING, **{"A" * 40_000: 1}).open()
+    assert remote(COUNTING).reset()[0] == [0]
+
+
+def test_an_info_that_is_no_dict_is_the_env_s_fault_and_the_episode_goes_on(serve, remote):
+    serve("tests.support.envs:Mute")
+    env = remote("tests.support.envs:Mute")
+    env.reset()
+    for _ in range(2):
+        with pytest.raises(EnvError, match="percept.info: expected dict, got None.*fault of the env"):
+            env.step(0)
+
+
+def test_what_cannot_be_sent_is_refused_before_it_is(serve, remote, broker_url):
+    serve(COUNTING)
+    with pytest.raises(BadKwargs, match=r"x.1 \(a threading.Event|x.1 \(a .*Event"):
+        remote(COUNTING, x=[0, threading.Event()])
+    with pytest.raises(InvalidArgument, match="env_id: expected a str, got int"):
+        remote(3)
+    with pytest.raises(InvalidArgument, match="env_id"):
+        remote("\udcff")
+    with pytest.raises(BadKwargs, match="render_mode"):
+        RemoteEnv(COUNTING, broker_url, render_mode=7).open()
+    env = remote(COUNTING)
+    with pytest.raises(InvalidArgument, match="options: a"):
+        env.reset(options={"a": object()})
+    with pytest.raises(InvalidArgument, match="options"):
+        env.reset(options=[1])
+    assert env.reset(seed=True)[1]["seed"] == 1
+
+
+def test_what_is_known_of_an_env_stays_known_after_close(serve, remote):
+    serve(COUNTING)
+    env = remote(COUNTING)
+    env.reset()
+    spaces = env.action_space, env.observation_space
+    env.close()
+    assert (env.action_space, env.observation_space) == spaces
+    assert env.metadata["render_fps"] == 4
+    assert env.spec.kwargs["env_id"] == COUNTING
+    assert COUNTING in str(env)
+    with pytest.raises(EnvClosed):
+        env.reset()
+
+
+def test_an_env_whose_spaces_cannot_be_built_here_leaves_no_episode_behind(serve, broker_url):
+    one = serve("tests.support.envs:Everything", capacity=1)
+    for _ in range(2):
+        with pytest.raises(InvalidArgument, match="gym 0.26 has not"):
+            gymbroker.make("tests.support.envs:Everything", broker_url, api="gym", make_timeout=20.0)
+    eventually(lambda: one._stepper.slots == {}, "the slot is free")
+
+
+def test_a_dropped_env_in_a_cycle_is_closed_wherever_the_collector_strikes(serve, broker_url):
+    one = serve(COUNTING, capacity=100)
+    env = RemoteEnv(COUNTING, broker_url)
+    env.reset()
+    former = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for turn in range(1, 60):
+            dropped = RemoteEnv(COUNTING, broker_url).open()
+            dropped.itself = dropped
+            del dropped
+            assert env.step(0)[0] == [turn]
+    finally:
+        gc.set_threshold(*former)
+    gc.collect()
+    eventually(lambda: len(one._stepper.slots) == 1, "the dropped ones are closed")
+    env.close()
+
+
+@pytest.mark.parametrize("strikes", range(5))
+def test_ctrl_c_over_memory_leaves_an_env_that_can_be_reset(strikes):
+    """In the main thread of a program of its own: the signal strikes at random in 40 ms of stepping."""
+    code = f"""
+import os, random, signal, threading, gymbroker
+random.seed({strikes})
+env = gymbroker.make({COUNTING!r}, "memory://ctrl-c", step_timeout=5.0)
+for _ in range(5):
+    env.reset()
+    threading.Timer(0.02 + random.random() / 50, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        while True:
+            env.step(0)
+    except KeyboardInterrupt:
+        pass
+env.reset()
+assert env.step(0)[0] == [1]
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_memory_works_in_a_forked_child():
+    env = gymbroker.make(COUNTING, "memory://before-the-fork")
+    env.reset()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = b"failed"
+        try:
+            own = gymbroker.make(COUNTING, "memory://before-the-fork", make_timeout=5.0)
+            own.reset()
+            said = b"%d" % own.step(0)[0][0]
+        finally:
+            os.write(write, said)
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        assert pipe.read() == b"1"
+    os.waitpid(child, 0)
+    assert env.step(0)[0] == [1]
+    env.close()
+
+
+def test_a_program_that_ends_with_an_env_open_frees_its_slot(rabbit, tmp_path):
+    with worker(rabbit.url, tmp_path / "log", COUNTING, "--capacity", "1"):
+        code = f"import gymbroker; gymbroker.make({COUNTING!r}, {rabbit.url!r}).reset()"
+        for _ in range(2):
+            done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_import_that_raises_ends_the_worker_with_a_text(rabbit, tmp_path):
+    (tmp_path / "broken_module.py").write_text("raise RuntimeError('no licence')")
+    os.environ["PYTHONPATH"] = str(tmp_path)
+    try:
+        one = Worker(rabbit.url, tmp_path / "log", COUNTING, "--import", "broken_module")
+        one.process.wait(30)
+    finally:
+        del os.environ["PYTHONPATH"]
+    assert one.process.returncode == 1
+    assert "cannot import 'broken_module'" in one.said
+
+
+def test_an_env_that_holds_the_interpreter_is_killed_and_its_agent_learns_it(rabbit, tmp_path):
+    with worker(rabbit.url, tmp_path / "log", "tests.support.envs:HoldsTheLock", "--step-timeout", "1") as one:
+        env = RemoteEnv("tests.support.envs:HoldsTheLock", rabbit.url, resume_window=0.5)
+        env.reset()
+        with pytest.raises(WorkerLost):
+            env.step(0)
+        one.wait_for("serving", 2)
+        env.close()
+
+
+@pytest.fixture
+def own_rabbit():
+    """A RabbitMQ that a test may stop."""
+    with Rabbit() as node:
+        yield node
+
+
+def test_a_restart_of_the_broker_costs_neither_a_busy_nor_an_idle_agent_its_env(own_rabbit, tmp_path):
+    with worker(own_rabbit.url, tmp_path / "log", COUNTING) as one:
+        busy, idle = (RemoteEnv(COUNTING, own_rabbit.url) for _ in range(2))
+        for env in (busy, idle):
+            env.reset()
+        assert busy.step(0)[0] == [1]
+        own_rabbit.stop()
+        timer = threading.Timer(2.0, own_rabbit.start)
+        timer.start()
+        assert busy.step(0)[0] == [2]
+        timer.join()
+        one.wait_for("connecting again")
+        eventually(lambda: not idle._session._connection.closed, "the idle agent came back by itself")
+        assert idle.step(0)[0] == [1]
+        for env in (busy, idle):
+            env.close()
+
+
+def test_a_broker_that_stalls_during_a_make_does_not_end_the_worker(own_rabbit, tmp_path):
+    with worker(own_rabbit.url, tmp_path / "log", COUNTING, processes=2) as one:
+        env = RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0)
+        env.reset()
+        failures: list[BaseException] = []
+
+        def open_another() -> None:
+            try:
+                RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0).open().close()
+            except BaseException as failure:  # noqa: BLE001 - shown below
+                failures.append(failure)
+
+        threads = [threading.Thread(target=open_another) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        os.kill(own_rabbit.pid, signal.SIGSTOP)
+        resumed = threading.Timer(12.0, os.kill, (own_rabbit.pid, signal.SIGCONT))
+        resumed.start()
+        resumed.join()
+        for thread in threads:
+            thread.join(90)
+        assert one.process.poll() is None, one.said
+        assert failures == []
+        started = time.monotonic()
+        assert RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0).reset()[0] == [0], started
+        env.close()
