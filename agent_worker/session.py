@@ -244,8 +244,6 @@ class Session:
         except BrokerError as error:
             log.debug("closing %s: %s", self._wish.env_id, error)
 
-    # -- errors -----------------------------------------------------------------------------------------------
-
     def _illegal(self, kind: type[Request], error: LocalProtocolError) -> Exception:
         env_id, state = self._wish.env_id, self._dialogue.state
         if state is State.ENDED:

@@ -69,8 +69,6 @@ class Stepper:
         """Episodes that it could still take."""
         return 0 if self.draining else max(0, self._settings.capacity - len(self.slots))
 
-    # -- life -------------------------------------------------------------------------------------------------
-
     def attach(self, connection: Connection) -> None:
         """Begin to serve on this connection; episodes of a former connection say ``resume`` to their agents."""
         self._connection, self._mailbox = connection, connection.mailbox()
@@ -139,8 +137,6 @@ class Stepper:
                 self._connection.send(topology.PERCEPTS, slot.key, slot.episode.dialogue.probe())
         if now - self._announced >= PRESENCE_S:
             self._announce()
-
-    # -- what arrives -----------------------------------------------------------------------------------------
 
     def handle(self, arrival: Arrival) -> None:
         """One thing out of the mailbox."""
@@ -231,8 +227,6 @@ class Stepper:
             log.info("episode %s: %s is open (%d free)", slot.episode.public_id, slot.episode.env_id, self.free)
             self._announce()
 
-    # -- what we say ------------------------------------------------------------------------------------------
-
     def _tell(self, slot: Slot, code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
         log.info("episode %s ends: %s", slot.episode.public_id, text)
         body = slot.episode.dialogue.fail(code, text, fault, retry=retry, ends=True)
@@ -252,8 +246,6 @@ class Stepper:
             free=self.free,
             draining=self.draining,
         )
-
-    # -- queues -----------------------------------------------------------------------------------------------
 
     def _take_requests(self) -> None:
         if self._requests or not self.free:
