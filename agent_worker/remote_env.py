@@ -8,7 +8,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import GraphInstance
 
-from agent_worker.remote import RemoteMethods
+from agent_worker.remote import RemoteMethods, broker_url
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -44,6 +44,8 @@ class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[overrid
         """How to make this env again, with the env's own limits; or the one of ``gymnasium.make``, if that made it."""
         if self._spec is None:
             wish, own = self._wish, self.description.spec
+            # What the environment says is left to the environment, with the password in it.
+            named = {} if wish.broker == broker_url(None) else {"broker": wish.broker}
             self._spec = EnvSpec(
                 "remote/Env-v0",
                 entry_point=f"{type(self).__module__}:{type(self).__qualname__}",
@@ -52,7 +54,7 @@ class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[overrid
                 max_episode_steps=own.get("max_episode_steps"),
                 order_enforce=False,
                 disable_env_checker=True,
-                kwargs={"env_id": wish.env_id, "broker": wish.broker, **wish.kwargs},
+                kwargs={"env_id": wish.env_id, **named, **wish.kwargs},
             )
         return self._spec
 

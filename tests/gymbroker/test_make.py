@@ -109,6 +109,8 @@ def test_the_environment_names_the_broker(url, monkeypatch):
     monkeypatch.setenv("GYMBROKER_URL", url)
     env = gymbroker.make("CartPole-v1")
     env.reset()
+    assert env.spec.kwargs == {"env_id": "CartPole-v1"}, "its password is nobody else's affair"
+    assert url not in repr(env._wish)
     env.close()
 
 
