@@ -74,11 +74,12 @@ def run(
     timeouts: dict[str, Any] = {
         "make_timeout": make_timeout, "step_timeout": step_timeout, "connect_timeout": connect_timeout,
     }  # fmt: skip
+    kwargs = _parse_kwargs(env_kwargs, timeouts)
     try:
         check_name(policy)
         if plot is not None:
             require_plotting(plot)
-        env = RemoteEnv(env_id, broker, **timeouts, **_parse_kwargs(env_kwargs, timeouts))
+        env = RemoteEnv(env_id, broker, **timeouts, **kwargs)
         try:
             summary = _play(env.open(), env_id, policy, episodes, steps, seed)
         finally:
