@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
+import pytest
+
+from env_worker.spaces import to_spec
+from protocol import data
+from protocol.dtypes import NAMES, TEXT_CODE
 from protocol.errors import ErrorCode
 from protocol.messages import MESSAGES
+from protocol.specs import Spec, to_data
+from protocol.wire import pack
+from tests.support.envs import Everything
 from tools.diagram import drawn
 
 ROOT = Path(__file__).parent.parent
+
+EXAMPLES = re.findall(r"^\| `(.+)` \| `([0-9a-f ]+)` \|$", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE)
+"""Of values and their bytes on the protocol page."""
 
 
 def test_the_diagram_of_the_protocol_page_is_the_table():
@@ -25,7 +38,65 @@ def test_the_protocol_page_lists_every_performative_and_every_error_code():
         assert f"`{code.value}`" in page
 
 
+def test_the_protocol_page_lists_every_extension_type():
+    page = (ROOT / "docs/protocol.md").read_text()
+    codes = {name: code for name, code in vars(data).items() if type(code) is int and code in data.CODES}
+    assert set(codes.values()) == data.CODES
+    for name, code in codes.items():
+        assert f"| {code} | `{name}` |" in page
+
+
+def test_the_protocol_page_lists_every_dtype_under_its_code():
+    codes, names = _rows("dtype code")[0], _rows("dtype")[0]
+    assert dict(zip(map(int, codes), names, strict=True)) == {**dict(enumerate(NAMES)), TEXT_CODE: "string"}
+
+
+def test_the_protocol_page_lists_every_space_by_its_values_and_by_its_map():
+    page = (ROOT / "docs/protocol.md").read_text()
+    values, maps = (page.partition(f"## {section}")[2].partition("\n## ")[0] for section in ("5. Values", "6. Content"))
+    for kind in get_args(Spec):
+        name = kind.__name__.removesuffix("Spec")
+        assert re.search(rf"^\| (\w+, )*{name}[ ,]", values, re.MULTILINE), name
+        assert f"| `{name}` |" in maps
+
+
+def test_the_protocol_page_names_every_entry_of_the_map_of_a_space():
+    seen = set()
+    for space in _spaces(to_data(to_spec(Everything().observation_space))):
+        ((entries, _),) = _rows(f"`{space['type']}`")
+        for name in space.keys() - {"type"}:
+            assert f"`{name}`" in entries, f"{space['type']}: {name}"
+        seen.add(space["type"])
+    assert len(seen) == len(get_args(Spec))
+
+
+@pytest.mark.parametrize(("expression", "written"), EXAMPLES)
+def test_the_bytes_of_an_example_on_the_protocol_page_are_what_is_sent(expression, written):
+    assert pack(eval(expression, {"np": np})) == bytes.fromhex(written)
+
+
+def test_every_extension_type_has_an_example_on_the_protocol_page():
+    shown = [bytes.fromhex(written) for _, written in EXAMPLES]
+    assert {body[3 if body[0] == 0x93 else 2] for body in shown} == data.CODES
+
+
 def test_every_link_between_the_pages_leads_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def _rows(first: str) -> list[list[str]]:
+    """The other cells of the rows of the protocol page that begin with ``first``."""
+    lines = (ROOT / "docs/protocol.md").read_text().splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith(f"| {first} |")]
+    return [[cell.strip() for cell in row[1:]] for row in rows]
+
+
+def _spaces(space):
+    """The map of a space, and those of all spaces within."""
+    yield space
+    within = [*space.get("subspaces", []), *(space.get(f"{part}_space") for part in ("feature", "node", "edge"))]
+    for part in within:
+        if part is not None:
+            yield from _spaces(part)
