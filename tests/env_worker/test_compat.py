@@ -1,0 +1,72 @@
+"""Envs of every age behind today's signatures."""
+
+from __future__ import annotations
+
+import pytest
+
+from env_worker.compat import HostedEnv, import_gym
+from tests.support.envs import Counting, OldApi
+
+
+class Unseedable:
+    """Resets without a seed, and has no ``seed`` either."""
+
+    def reset(self):
+        return 7
+
+
+class Older(OldApi):
+    """Its reset takes whatever comes, as wrappers do."""
+
+    def reset(self, **kwargs):
+        return self.at, {"given": kwargs}
+
+
+def test_an_env_of_five_results_is_passed_on_as_it_is():
+    hosted = HostedEnv(Counting(limit=1))
+    observation, info = hosted.reset(5, {"a": 1})
+
+    assert (observation.tolist(), info["seed"], info["options"]) == ([0], 5, {"a": 1})
+    assert hosted.step(2)[1:] == (2.0, True, False, {"type": "int"})
+
+
+def test_an_env_of_before_gym_0_26_is_seeded_by_its_seed_method_and_has_no_info():
+    assert HostedEnv(OldApi()).reset(42, {"ignored": True}) == (42, {})
+
+
+def test_an_env_of_before_gym_0_26_is_not_seeded_without_a_seed():
+    env = OldApi()
+    env.at = 3
+
+    assert HostedEnv(env).reset(None, None) == (3, {})
+
+
+@pytest.mark.parametrize(("seed", "terminated", "truncated"), [(0, False, False), (4, True, False), (9, False, True)])
+def test_done_is_split_by_the_time_limit(seed, terminated, truncated):
+    hosted = HostedEnv(OldApi())
+    hosted.reset(seed, None)
+
+    info = {"TimeLimit.truncated": truncated}
+    assert hosted.step(0) == (seed + 1, 1.0, terminated, truncated, info)
+
+
+def test_an_env_that_cannot_be_seeded_says_so_and_can_be_reset_without_a_seed():
+    hosted = HostedEnv(Unseedable())
+
+    with pytest.raises(TypeError, match=r"Unseedable cannot be seeded: neither reset\(seed=\) nor seed\(\)"):
+        hosted.reset(1, None)
+    assert hosted.reset(None, None) == (7, {})
+
+
+def test_a_reset_of_any_keyword_arguments_is_given_both():
+    assert HostedEnv(Older()).reset(1, {"a": 1}) == (0, {"given": {"seed": 1, "options": {"a": 1}}})
+
+
+def test_the_api_is_that_of_the_library_of_the_env():
+    gym = import_gym()
+    old = gym.make("CartPole-v1", disable_env_checker=True)
+
+    assert HostedEnv(old).api == "gym"
+    assert HostedEnv(old).graph is gym.spaces.graph.GraphInstance
+    assert HostedEnv(Counting()).api == "gymnasium"
+    old.close()
