@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.support.commands import ROOT, environment, eventually, run, worker
+from tests.support.commands import ROOT, environment, eventually, heed_ctrl_c, run, worker
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -113,7 +113,13 @@ def test_ctrl_c_ends_a_run_with_the_summary_of_what_was_played(url, number, tmp_
     command = [sys.executable, "-m", "agent_worker", "run", "CartPole-v1", "--steps", "100000000", "--json"]
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            command, env=environment(url), cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
+            command,
+            env=environment(url),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            preexec_fn=heed_ctrl_c,
         )
     eventually(lambda: "steps/s" in log.read_text(), "it plays")
     process.send_signal(number)

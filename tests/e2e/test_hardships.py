@@ -15,7 +15,7 @@ import pytest
 import gymbroker
 from agent_worker import RemoteEnv
 from agent_worker.errors import BadKwargs, EnvClosed, EnvError, InvalidArgument, WorkerLost
-from tests.support.commands import ROOT, Worker, environment, eventually, worker
+from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
 from tests.support.rabbit import Rabbit
 
 COUNTING = "tests.support.envs:Counting"
@@ -138,7 +138,16 @@ env.reset()
 assert env.step(0)[0] == [1]
 """
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=heed_ctrl_c,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -27,6 +27,11 @@ def environment(url: str | None = None) -> dict[str, str]:
     return found
 
 
+def heed_ctrl_c() -> None:
+    """``preexec_fn`` of a child: a shell that runs the tests in the background has SIGINT ignored, and so would it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(
     module: str, *arguments: str, url: str | None = None, timeout: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
@@ -54,7 +59,13 @@ class Worker:
         command = [sys.executable, "-m", "env_worker", "serve", *arguments]
         with log.open("w") as stderr:
             self.process = subprocess.Popen(
-                command, env=environment(url), cwd=ROOT, stderr=stderr, stdout=stderr, start_new_session=True
+                command,
+                env=environment(url),
+                cwd=ROOT,
+                stderr=stderr,
+                stdout=stderr,
+                start_new_session=True,
+                preexec_fn=heed_ctrl_c,
             )
 
     @property
