@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 AUTORESET_MODES = {mode.name.lower(): mode for mode in gymnasium.vector.AutoresetMode}
 
 
+NOT_FOR_AGENTS = {
+    "id", "render_mode", "num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "disable_env_checker",
+    "apply_api_compatibility", "autoreset",
+}  # fmt: skip
+"""Arguments of ``make`` and ``make_vec`` themselves. ``max_episode_steps`` is not among them: it is a wish of users."""
+
+
 class CatalogueError(Exception):
     """Something on the worker's command line cannot be served; the text says what, and what there is."""
 
@@ -39,6 +46,15 @@ class Entry:
     fixed: dict[str, Any]
     """Keyword arguments that the operator set."""
 
+    def make(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
+        """A new env. Raises ``BadKwargs``, or whatever the env raises."""
+        env = self._build(self.build, kwargs, render_mode)
+        supported = (getattr(env, "metadata", None) or {}).get("render_modes", ())
+        if render_mode is not None and render_mode not in supported:
+            env.close()
+            raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
+        return env
+
     def make_vector(
         self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, autoreset_mode: str, backend: str
     ) -> Any:
@@ -46,57 +62,47 @@ class Entry:
         mode = AUTORESET_MODES.get(autoreset_mode)
         if mode is None:
             raise BadKwargs(f"autoreset_mode: expected one of {', '.join(AUTORESET_MODES)}, got {autoreset_mode!r}")
-        if backend == "entry-point":
-            return self._make_entry_point(kwargs, render_mode, num_envs, autoreset_mode)
         if self.api == "gym":
             raise BadKwargs(f"{self.env_id}: lanes need an env of gymnasium, this one is of gym")
+        if backend == "entry-point":
+            return self._make_entry_point(kwargs, render_mode, num_envs, mode)
         # The observations are encoded before the next step overwrites them: no copy.
         functions = [lambda: self.make(kwargs, render_mode)] * num_envs
         return gymnasium.vector.SyncVectorEnv(functions, copy=False, autoreset_mode=mode)
 
     def _make_entry_point(
-        self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, autoreset_mode: str
+        self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, mode: gymnasium.vector.AutoresetMode
     ) -> Any:
         spec = gymnasium.registry.get(self.env_id)
         if spec is None or spec.vector_entry_point is None:
             raise BadKwargs(f"{self.env_id} has no vector entry point; serve it with --vector loop")
-        self._check(kwargs, render_mode)
-        modes: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
-        env = gymnasium.make_vec(
-            self.env_id, num_envs, vectorization_mode="vector_entry_point", **self.fixed, **kwargs, **modes
-        )
+
+        def build(**kwargs: Any) -> Any:
+            return gymnasium.make_vec(self.env_id, num_envs, vectorization_mode="vector_entry_point", **kwargs)
+
+        env = self._build(build, kwargs, render_mode)
         found = env.metadata.get("autoreset_mode")
-        if found is not AUTORESET_MODES[autoreset_mode]:
+        if found is not mode:
             env.close()
             has = getattr(found, "name", str(found)).lower()
-            text = f"the vector entry point of {self.env_id} has {has}, got {autoreset_mode!r}"
+            text = f"the vector entry point of {self.env_id} has {has}, got {mode.name.lower()!r}"
             raise BadKwargs(f"autoreset_mode: {text}")
         return env
 
-    def make(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
-        """A new env. Raises ``BadKwargs``, or whatever the env raises."""
-        self._check(kwargs, render_mode)
+    def _build(self, build: Callable[..., Any], kwargs: dict[str, Any], render_mode: str | None) -> Any:
+        clash = sorted(set(kwargs) & ({*self.fixed} | NOT_FOR_AGENTS))
+        if clash:
+            raise BadKwargs(f"{self.env_id}: {', '.join(clash)} cannot be set by an agent")
+        if render_mode == "human":
+            raise BadKwargs("render_mode: expected one that sends frames, such as rgb_array; human draws at the worker")
         modes = {} if render_mode is None else {"render_mode": render_mode}
         try:
-            env = self.build(**self.fixed, **kwargs, **modes)
+            return build(**self.fixed, **kwargs, **modes)
         except (TypeError, ValueError, KeyError, AssertionError, gymnasium.error.Error) as error:
             if kwargs or modes:
                 given = ", ".join([*kwargs, *modes])
                 raise BadKwargs(f"{self.env_id} refuses {given}: {type(error).__name__}: {error}") from error
             raise
-        supported = (getattr(env, "metadata", None) or {}).get("render_modes", ())
-        if render_mode is not None and render_mode not in supported:
-            env.close()
-            raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
-        return env
-
-
-    def _check(self, kwargs: dict[str, Any], render_mode: str | None) -> None:
-        clash = sorted(set(kwargs) & ({*self.fixed} | {"id", "render_mode"}))
-        if clash:
-            raise BadKwargs(f"{self.env_id}: {', '.join(clash)} cannot be set by an agent")
-        if render_mode == "human":
-            raise BadKwargs("render_mode: expected one that sends frames, such as rgb_array; human draws at the worker")
 
 
 class Catalogue:
