@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from broker import topology
-from broker.errors import BrokerError, TopologyMissing
+from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
 from broker.port import Kind
 from protocol.errors import DecodeError
 from protocol.presence import ASK, WORKERS, Presence
@@ -43,6 +43,8 @@ class Census:
             self._connection.send(topology.PRESENCE, ASK, b"")  # an announcement may be mute, a question never
         except TopologyMissing:
             pass  # no worker has ever been here
+        except BrokerTimeout as error:
+            log.debug("nobody can be asked now: %s", error)  # it is a courtesy, and ends nothing
 
     def gather(self, deadline: float) -> list[Presence]:
         """What has been heard until ``deadline`` (``time.monotonic()``), by name."""

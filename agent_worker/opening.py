@@ -21,7 +21,7 @@ from agent_worker.errors import (
 )
 from agent_worker.sendable import opaque_in
 from broker import shared, topology
-from broker.errors import TopologyMissing
+from broker.errors import BrokerError, ConnectionLost, TopologyMissing
 from broker.port import Kind, Receipt
 from protocol.agent_dialogue import AgentDialogue
 from protocol.description import Description
@@ -99,7 +99,16 @@ def open_episode(wish: Wish) -> Opened:
     """Open an episode. Raises ``RemoteEnvError`` or ``BrokerError``; nothing is left at the broker then."""
     connection = shared(wish.broker, timeout_s=wish.connect_timeout, name=wish.name)
     deadline = time.monotonic() + wish.make_timeout
-    return _Opening(wish, connection, deadline).run()
+    while True:
+        try:
+            return _Opening(wish, connection, deadline).run()
+        except ConnectionLost as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            # What was asked for by the broken connection finds no queue of ours any more, and comes to nothing.
+            log.warning("%s; asking for %s again", error, wish.env_id)
+            connection = shared(wish.broker, timeout_s=left, name=wish.name)
 
 
 def percept_inbox(connection: Connection, mailbox: Mailbox, dialogue: AgentDialogue, deadline: float) -> Subscription:
@@ -260,4 +269,7 @@ class _Opening:
     def _give_up(self) -> None:
         """Leave nothing behind. A worker that comes later finds no queue of ours, and drops the request."""
         if self._inbox is not None and not self._connection.closed:
-            self._connection.cancel(self._inbox)
+            try:
+                self._connection.cancel(self._inbox)
+            except BrokerError as error:
+                log.debug("giving up %s: %s", self._wish.env_id, error)

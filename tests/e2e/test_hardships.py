@@ -15,6 +15,7 @@ import pytest
 import gymbroker
 from agent_worker import RemoteEnv
 from agent_worker.errors import BadKwargs, EnvClosed, EnvError, InvalidArgument, WorkerLost
+from broker import shared
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
 from tests.support.rabbit import Rabbit
 
@@ -49,6 +50,16 @@ def test_arguments_with_enormous_names_are_refused_and_the_worker_lives_on(serve
     with pytest.raises(BadKwargs):
         remote(COUNTING, **{"A" * 40_000: 1}).open()
     assert remote(COUNTING).reset()[0] == [0]
+
+
+def test_a_connection_that_breaks_while_one_stands_in_line_costs_nothing(serve, remote, broker_url):
+    env = remote(COUNTING, make_timeout=30.0)
+    waiting = threading.Thread(target=env.open)
+    waiting.start()
+    shared(broker_url, timeout_s=5.0).close()
+    serve(COUNTING)
+    waiting.join(40)
+    assert env.reset()[0] == [0]
 
 
 def test_an_info_that_is_no_dict_is_the_env_s_fault_and_the_episode_goes_on(serve, remote):
