@@ -14,8 +14,8 @@ import pytest
 
 import gymbroker
 from agent_worker import RemoteEnv
-from agent_worker.errors import BadKwargs, EnvClosed, EnvError, InvalidArgument, WorkerLost
-from broker import shared
+from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, WorkerLost
+from broker import connect, shared, topology
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
 from tests.support.rabbit import Rabbit
 
@@ -60,6 +60,18 @@ def test_a_connection_that_breaks_while_one_stands_in_line_costs_nothing(serve, 
     serve(COUNTING)
     waiting.join(40)
     assert env.reset()[0] == [0]
+
+
+def test_a_full_queue_of_requests_is_busy_at_once(monkeypatch):
+    monkeypatch.setattr(topology, "REQUESTS_LENGTH", 0)
+    url = "memory://full"
+    connection = connect(url, timeout_s=5.0)
+    connection.declare_exchanges(time.monotonic() + 5.0)
+    serving = connection.serve(COUNTING, connection.mailbox(), None, time.monotonic() + 5.0)
+    connection.cancel(serving)  # the queue stays, and nobody takes from it
+    with pytest.raises(Busy, match="the queue of requests for it is full"):
+        RemoteEnv(COUNTING, url, make_timeout=20.0).open()
+    connection.close()
 
 
 def test_an_info_that_is_no_dict_is_the_env_s_fault_and_the_episode_goes_on(serve, remote):
