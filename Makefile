@@ -7,9 +7,10 @@ PYTEST_ARGS ?=
 HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 RUN := .venv/run-$(HERE)
 DEV := .venv/dev-$(HERE)
+ECO := .venv/eco-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test lint types layers check test-compose test-wheel build golden docs lock clean
+.PHONY: help demo test lint types layers check test-compose test-ecosystem test-wheel build golden docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -20,7 +21,7 @@ demo: $(RUN) ## watch an agent learn; BROKER=amqp://user:password@host:5672/ for
 test: $(DEV) ## the whole test suite, against memory:// and a RabbitMQ that it starts itself; PYTEST_ARGS="-x -k word"
 	@tools/ensure-rabbitmq
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest -m "not compose" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not compose and not ecosystem" $(PYTEST_ARGS)
 
 lint: $(DEV) ## style: ruff
 	@echo "==> ruff check"
@@ -38,6 +39,11 @@ check: lint types layers test ## all of the four above
 
 test-compose: $(DEV) ## docker-compose.yml for real, scaled; installs and starts a Docker engine if none runs and it may
 	@tools/with-docker tools/with-base-images $(BIN)/python -m pytest -m compose tests/compose $(PYTEST_ARGS)
+
+test-ecosystem: $(ECO) ## the libraries people train with (Stable-Baselines3, TorchRL, ...) and real envs (MuJoCo, Atari, ...); heavy
+	@tools/ensure-rabbitmq
+	@echo "==> pytest -m ecosystem"
+	@$(BIN)/python -m pytest -m ecosystem tests/ecosystem $(PYTEST_ARGS)
 
 test-wheel: build ## the wheel in an empty environment, with its dependencies from the package index
 	@tools/test-wheel dist/*.whl
@@ -69,3 +75,8 @@ $(RUN): requirements/lock.txt pyproject.toml
 $(DEV): requirements/lock.txt pyproject.toml
 	@tools/venv test,lint
 	@touch $@ $(RUN)
+
+$(ECO): $(DEV) requirements/ecosystem.txt
+	@echo "==> installing what the ecosystem tests need (some 1.5 GB, PyTorch for the CPU)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lock.txt --requirement requirements/ecosystem.txt
+	@touch $@

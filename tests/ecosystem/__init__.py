@@ -1,0 +1,1 @@
+"""Real envs and real training libraries: `make test-ecosystem`."""
