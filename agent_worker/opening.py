@@ -19,7 +19,6 @@ from agent_worker.errors import (
     WorkerLost,
     from_message,
 )
-from agent_worker.sendable import opaque_in
 from broker import shared, topology
 from broker.errors import BrokerError, ConnectionLost, TopologyMissing
 from broker.port import Kind, Receipt
@@ -27,6 +26,7 @@ from protocol.agent_dialogue import AgentDialogue
 from protocol.description import Description
 from protocol.errors import EncodeError, RemoteProtocolError
 from protocol.messages import Accepted, Error, Status
+from protocol.sendable import opaque_in
 
 if TYPE_CHECKING:
     from broker.port import Connection, Mailbox, Subscription

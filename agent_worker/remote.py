@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from agent_worker import caretaker
 from agent_worker.errors import EnvClosed, InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.opening import Wish
-from agent_worker.sendable import opaque_in
 from agent_worker.session import Session
-from agent_worker.spaces import to_space
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.messages import Act, Frame, Percept, Render, Reset
+from protocol.sendable import opaque_in
+from protocol.spaces import to_space
 
 if TYPE_CHECKING:
     from types import ModuleType

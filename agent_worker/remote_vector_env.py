@@ -16,10 +16,10 @@ from agent_worker.errors import InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.opening import Wish
 from agent_worker.remote import CLOSE_TIMEOUT_S, broker_url
 from agent_worker.session import Session
-from agent_worker.spaces import to_space
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.messages import Act, Frame, Percept, Render, Reset
+from protocol.spaces import to_space
 from protocol.specs import SequenceSpec
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Spaces of gym and gymnasium to the protocol's specs (the other direction is ``agent_worker.spaces``)."""
+"""Spaces of gym and gymnasium to the protocol's specs (the other direction is ``protocol.spaces``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spaces to specs and back: env_worker.spaces and agent_worker.spaces are inverse to each other."""
+"""Spaces to specs and back: env_worker.spaces and protocol.spaces are inverse to each other."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from agent_worker.spaces import to_space
 from env_worker.compat import import_gym
 from env_worker.spaces import UnsupportedSpace, to_spec
+from protocol.spaces import to_space
 from protocol.specs import from_data, to_data
 from protocol.wire import pack, unpack
 from tests.support.equal import identical

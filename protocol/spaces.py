@@ -1,4 +1,7 @@
-"""The protocol's specs to spaces of gymnasium or gym (the other direction is ``env_worker.spaces``)."""
+"""The protocol's specs to spaces of gymnasium or gym, whichever module is given: nothing of theirs is imported here.
+
+The other direction is ``env_worker.spaces``: it needs no library, for it goes by names.
+"""
 
 from __future__ import annotations
 
