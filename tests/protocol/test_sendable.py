@@ -24,7 +24,7 @@ def test_the_place_of_what_cannot_be_sent_is_named(value, place):
     assert opaque_in(value) == place
 
 
-@pytest.mark.parametrize("value", [None, 2**100, np.float32(1), {"a": (1, [np.zeros(3)])}, np.array([None, {}], object)])
+@pytest.mark.parametrize("value", [None, 2**100, np.float32(1), {"a": (1, [np.zeros(3)])}, np.array([{}], object)])
 def test_what_arrives_as_it_is_may_be_sent(value):
     assert opaque_in(value) is None
 
