@@ -10,6 +10,7 @@ import gymnasium
 
 from env_worker import price
 from env_worker.compat import import_gym
+from env_worker.multi import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +68,15 @@ class Entry:
         if backend == "entry-point":
             return self._make_entry_point(kwargs, render_mode, num_envs, mode)
         # The observations are encoded before the next step overwrites them: no copy.
-        functions = [lambda: self.make(kwargs, render_mode)] * num_envs
+        functions = [lambda: self._make_lane(kwargs, render_mode)] * num_envs
         return gymnasium.vector.SyncVectorEnv(functions, copy=False, autoreset_mode=mode)
+
+    def _make_lane(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
+        env = self.make(kwargs, render_mode)
+        if kind_of(env) is not None:
+            env.close()
+            raise BadKwargs(f"num_envs: {self.env_id} is an env of many agents, which has no lanes")
+        return env
 
     def _make_entry_point(
         self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, mode: gymnasium.vector.AutoresetMode

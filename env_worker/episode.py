@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from broker import topology
 from env_worker.catalogue import BadKwargs
-from env_worker.hosts import LaneHost, RefusedRequest, SingleHost, host
+from env_worker.host import BadCall, RefusedRequest
+from env_worker.hosts import host
 from env_worker.spaces import UnsupportedSpace
 from protocol.description import Description
 from protocol.env_dialogue import Answer, EnvDialogue
 from protocol.errors import DecodeError, EncodeError, ErrorCode, Fault
-from protocol.messages import Act, Call, Close, Closed, Frame, Make, Percept, Render, Reset, Status
+from protocol.messages import Act, Call, Close, Closed, Frame, Make, Percept, Render, Reset, Result, Status
 from protocol.rules import State
 from protocol.version import choose
 
 if TYPE_CHECKING:
     from env_worker.catalogue import Entry
+    from env_worker.host import Host
     from env_worker.settings import WorkerSettings
     from protocol.messages import Request
 
@@ -41,7 +43,7 @@ class Episode:
         self.public_id = topology.public_id(make.episode)
         self.steps = 0
         self._make, self._entry, self._settings, self._worker = make, entry, settings, worker
-        self._host: SingleHost | LaneHost | None = None
+        self._host: Host | None = None
 
     @property
     def env_id(self) -> str:
@@ -99,6 +101,8 @@ class Episode:
             api=hosted.api,
             step_timeout_s=self._settings.step_timeout,
             idle_timeout_s=self._settings.idle_timeout,
+            calls=hosted.calls,
+            state_space=hosted.state_space,
         ).to_content()
 
     def handle(self, body: bytes) -> bytes | None:
@@ -142,27 +146,32 @@ class Episode:
             return self.dialogue.reply(Percept, **self._hosted.reset(request))
         if type(request) is Render:
             return self.dialogue.reply(Frame, frame=self._hosted.env.render())
+        if type(request) is Call:
+            return self.dialogue.reply(Result, value=self._hosted.call(request))
         if type(request) is Close:
             self.shut()
             return self.dialogue.reply(Closed)
-        raise Refused(ErrorCode.BAD_CALL, f"{request.performative}: this worker allows no calls")
+        raise Refused(ErrorCode.ILLEGAL, f"{request.performative} is no request to an env")
 
     def _failed(self, request: Request, error: BaseException) -> bytes:
         if isinstance(error, DecodeError):
             return self.dialogue.fail(ErrorCode.BAD_ACTION, str(error), Fault.AGENT)
         if isinstance(error, RefusedRequest):
             return self.dialogue.fail(ErrorCode.ILLEGAL, str(error), Fault.AGENT)
+        if isinstance(error, BadCall):
+            return self.dialogue.fail(ErrorCode.BAD_CALL, str(error), Fault.AGENT)
         if isinstance(error, Refused):
             return self.dialogue.fail(error.code, str(error), error.fault)
         if isinstance(error, EncodeError):
             text = f"{self.env_id} gave what cannot be sent: {error}"
             return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
         log.debug("episode %s: %s raised", self.public_id, request.performative, exc_info=True)
-        text = f"{self.env_id}.{_METHOD[type(request)]} raised {_what(error)}"
+        method = request.name if isinstance(request, Call) else _METHOD[type(request)]
+        text = f"{self.env_id}.{method} raised {_what(error)}"
         return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
 
     @property
-    def _hosted(self) -> SingleHost | LaneHost:
+    def _hosted(self) -> Host:
         if self._host is None:
             raise Refused(ErrorCode.ILLEGAL, "the env is closed")
         return self._host
@@ -175,7 +184,7 @@ class Episode:
                 hosted.env.close()
 
 
-_METHOD = {Act: "step", Reset: "reset", Render: "render", Call: "call", Close: "close"}
+_METHOD = {Act: "step", Reset: "reset", Render: "render", Close: "close"}
 
 
 def _what(error: BaseException) -> str:

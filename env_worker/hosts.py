@@ -1,4 +1,4 @@
-"""What an episode hosts: one env, or N lanes of it. Requests in, fields of a ``percept`` out; no dialogue, no bytes."""
+"""What an episode hosts: one env, N lanes of it, or one of many agents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import gymnasium
 import numpy as np
 
 from env_worker.compat import HostedEnv
+from env_worker.host import Host, RefusedRequest
+from env_worker.multi import kind_of
+from env_worker.multi_hosts import many_host
 from env_worker.spaces import to_spec
 from protocol.coders import coder
 from protocol.specs import SequenceSpec
@@ -17,11 +20,8 @@ if TYPE_CHECKING:
     from protocol.messages import Make, Reset
     from protocol.specs import Spec
 
-class RefusedRequest(Exception):
-    """A request that does not fit what is hosted: the agent's fault."""
 
-
-class SingleHost:
+class SingleHost(Host):
     """One plain env."""
 
     def __init__(self, env: Any) -> None:
@@ -59,7 +59,7 @@ class SingleHost:
         }
 
 
-class LaneHost:
+class LaneHost(Host):
     """N lanes behind one ``gymnasium.vector.VectorEnv``: values are stacked, as in a stacked ``Sequence`` of N."""
 
     def __init__(self, env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> None:
@@ -82,7 +82,7 @@ class LaneHost:
                 raise RefusedRequest(f"mask: expected {lanes} bytes of 0 or 1, got {len(request.mask)}")
             mask = np.frombuffer(request.mask, np.bool_).copy()
             options = {**(options or {}), "reset_mask": mask}
-        observations, infos = self.env.reset(seed=request.seed, options=options)  # type: ignore[arg-type]  # its hint knows no list
+        observations, infos = self.env.reset(seed=request.seed, options=options)
         none = np.zeros(lanes, np.bool_)
         return self._fields(observations, np.zeros(lanes, np.float64), none, none, infos)
 
@@ -103,9 +103,11 @@ class LaneHost:
         }
 
 
-def host(make: Make, entry: Entry, vector: str) -> SingleHost | LaneHost:
+def host(make: Make, entry: Entry, vector: str) -> Host:
     """What ``make`` asks for. Raises ``BadKwargs``, ``UnsupportedSpace``, and what the env raises."""
     if make.num_envs is None:
-        return SingleHost(entry.make(make.kwargs, make.render_mode))
+        env = entry.make(make.kwargs, make.render_mode)
+        kind = kind_of(env)
+        return SingleHost(env) if kind is None else many_host(kind, env)
     env = entry.make_vector(make.kwargs, make.render_mode, make.num_envs, make.autoreset_mode or "next_step", vector)
     return LaneHost(env)

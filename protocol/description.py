@@ -29,16 +29,20 @@ class Description:
     spec: dict[str, Any] = field(default_factory=dict)
     """Of the env's ``EnvSpec``: ``id``, ``max_episode_steps``, ``reward_threshold``, ``nondeterministic``; or empty."""
     api: str = "gymnasium"
-    """Which library the env is of: ``gymnasium`` or ``gym``."""
+    """Which library the env is of: ``gymnasium`` or ``gym``; of many agents (``protocol.roster``): ``parallel``, where
+    all act at once, or ``aec``, where they take turns. Both spaces are a ``Dict`` by agent then."""
     step_timeout_s: float = 0.0
     """The worker ends a request that takes longer."""
     idle_timeout_s: float = 0.0
     """The worker ends an episode that asks nothing for so long; 0: never."""
     calls: tuple[str, ...] = ()
     """Names that ``call`` may use."""
+    state_space: Spec | None = None
+    """Of the value of the call ``state``, where the env says so."""
 
     def to_content(self) -> dict[str, Any]:
         """The content of a ``status`` message."""
+        state = {} if self.state_space is None else {"state_space": to_data(self.state_space)}
         return {
             "version": self.version,
             "worker": self.worker,
@@ -54,11 +58,13 @@ class Description:
             "step_timeout_s": self.step_timeout_s,
             "idle_timeout_s": self.idle_timeout_s,
             "calls": list(self.calls),
+            **state,
         }
 
     @classmethod
     def from_content(cls, content: dict[str, Any]) -> Description:
         """Read the content of a ``status``. Names that a newer worker adds are passed over. Raises ``DecodeError``."""
+        state = _get(content, "state_space", dict, type(None))
         return cls(
             version=_get(content, "version", int),
             worker=_get(content, "worker", str),
@@ -74,6 +80,7 @@ class Description:
             step_timeout_s=float(_get(content, "step_timeout_s", float, int)),
             idle_timeout_s=float(_get(content, "idle_timeout_s", float, int)),
             calls=tuple(name for name in _get(content, "calls", list) if type(name) is str),
+            state_space=None if state is None else from_data(state),
         )
 
 
