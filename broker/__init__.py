@@ -14,6 +14,7 @@ from broker.errors import (
     ConnectionForked,
     ConnectionLost,
     InvalidBrokerUrl,
+    QueueTaken,
     TopologyMissing,
 )
 from broker.port import Arrival, Connection, Kind, Mailbox, Receipt, Subscription
@@ -32,6 +33,7 @@ __all__ = [
     "InvalidBrokerUrl",
     "Kind",
     "Mailbox",
+    "QueueTaken",
     "Receipt",
     "Subscription",
     "TopologyMissing",

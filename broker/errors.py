@@ -8,6 +8,7 @@
   * ``ConnectionLost`` — an open connection ended. What was sent on it may or may not have arrived.
   * ``ConnectionForked`` — a connection was used in a child of the process that opened it.
   * ``TopologyMissing`` — an exchange that workers declare does not exist: no worker has ever been here.
+  * ``QueueTaken`` — a queue is exclusive to another connection: who owns it was first.
   * ``BrokerTimeout`` — the broker did not answer a request within its deadline.
   * ``InvalidBrokerUrl`` — the URL cannot be understood. Also a ``ValueError``.
 """
@@ -41,6 +42,10 @@ class ConnectionForked(BrokerError):
 
 class TopologyMissing(BrokerError):
     """An exchange that env workers declare does not exist, so no env worker has ever been at this broker."""
+
+
+class QueueTaken(BrokerError):
+    """The queue is there already, and exclusive to another connection."""
 
 
 class BrokerTimeout(BrokerError, TimeoutError):

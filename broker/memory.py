@@ -18,10 +18,10 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from broker import fork, topology
-from broker.errors import BrokerError, ConnectionLost, again
+from broker.errors import BrokerError, ConnectionLost, QueueTaken, again
 from broker.inline import Hub, MemoryMailbox
 from broker.port import Arrival, Kind, Receipt
-from broker.queues import Consumer, Message
+from broker.queues import Consumer, Message, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +99,7 @@ class MemoryConnection:
             queue = self._exchanges.declare(spec, self)
             if queue.owner not in (None, self):
                 name = topology.shown(spec.name)
-                raise BrokerError(f"queue {name!r} at {self.label} is exclusive to another connection")
+                raise QueueTaken(f"queue {name!r} at {self.label} is exclusive to another connection")
             self._exchanges.bind(exchange, keys, queue)
             keyed = topology.EXCHANGES[exchange] == "topic"
             consumer = Consumer(queue, self, own(mailbox), token, prefetch=prefetch, keyed=keyed)
@@ -153,6 +153,23 @@ class MemoryConnection:
         message = Message(body, topology.shortstr(key), None if expires_s is None else now + expires_s)
         with self._hub.lock:
             return self._exchanges.publish(exchange, message, now)
+
+    def keep(self, exchange: str, key: str, body: bytes, deadline: float) -> None:
+        with self._hub.lock:
+            self._keeper(exchange, key).add(Message(body, key), time.monotonic())
+
+    def kept(self, exchange: str, key: str, deadline: float) -> bytes | None:
+        with self._hub.lock:
+            ready = self._keeper(exchange, key).ready
+            return ready[0].body if ready else None
+
+    def _keeper(self, exchange: str, key: str) -> Queue:
+        """The queue that keeps one message; here for as long as this process lives."""
+        self._check()
+        self._exchanges.check(exchange, self.label)
+        queue = self._exchanges.declare(topology.kept_spec(key), self)
+        self._exchanges.bind(exchange, [key], queue)
+        return queue
 
     def announce(self, exchange: str, key: str, body: bytes) -> None:
         self._check()

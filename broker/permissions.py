@@ -32,8 +32,9 @@ _ACT_QUEUE = topology.act_key("<any>", "<any>")
 _PERCEPT_QUEUE = topology.percept_key("<any>", "<any>")
 _REQUESTS_QUEUE = topology.requests_queue("<rest>")
 _OBSERVER_QUEUE = "observer.<any>.<any>"
+_EVALUATION_QUEUE = "evaluation.<rest>"
 _ENV_QUEUES = (_REQUESTS_QUEUE, _ACT_QUEUE, _OBSERVER_QUEUE)
-_AGENT_QUEUES = (_PERCEPT_QUEUE, _OBSERVER_QUEUE)
+_AGENT_QUEUES = (_PERCEPT_QUEUE, _OBSERVER_QUEUE, _EVALUATION_QUEUE)
 
 ENV = Permissions(
     configure=_pattern(*topology.EXCHANGES, *_ENV_QUEUES),
@@ -44,10 +45,10 @@ ENV = Permissions(
 
 AGENT = Permissions(
     configure=_pattern(*_AGENT_QUEUES),
-    write=_pattern(topology.REQUESTS, topology.ACTS, topology.PRESENCE, *_AGENT_QUEUES),
-    read=_pattern(topology.PERCEPTS, topology.EVENTS, topology.PRESENCE, *_AGENT_QUEUES),
+    write=_pattern(topology.REQUESTS, topology.ACTS, topology.PRESENCE, topology.EVALUATIONS, *_AGENT_QUEUES),
+    read=_pattern(topology.PERCEPTS, topology.EVENTS, topology.PRESENCE, topology.EVALUATIONS, *_AGENT_QUEUES),
 )
-"""Agents own percept queues, and declare no exchange."""
+"""Agents own percept queues and those of their shared evaluations, and declare no exchange."""
 
 
 def rabbitmqctl_commands(vhost: str, env_user: str, agent_user: str) -> list[list[str]]:

@@ -125,8 +125,8 @@ class Connection(Protocol):
 
         ``prefetch`` > 0: at most so many unsettled messages are handed out; settle each by ``ack`` or
         ``send(settles=)``. ``prefetch`` = 0: messages count as settled when they arrive. ``cancel`` deletes the
-        queue. Raises ``TopologyMissing`` if there is no such exchange, and ``BrokerError`` if the queue is there
-        already and belongs to another connection.
+        queue. Raises ``TopologyMissing`` if there is no such exchange, and ``QueueTaken`` if the queue is there
+        already and belongs to another connection: of many that try, one gets it.
         """
 
     def listen(
@@ -164,6 +164,19 @@ class Connection(Protocol):
         """Publish mandatory and confirmed, and wait for what became of it.
 
         ``expires_s``: take it out of the queue (to the dead letters) if nobody takes it in so many seconds.
+        """
+
+    def keep(self, exchange: str, key: str, body: bytes, deadline: float) -> None:
+        """Put ``body`` in the place of what was kept under ``key``, in a durable queue of that name and one message.
+
+        Returns when the broker has it: it outlives this connection, and a restart of the broker. It goes when nobody
+        has asked for it for a day. Raises ``TopologyMissing``.
+        """
+
+    def kept(self, exchange: str, key: str, deadline: float) -> bytes | None:
+        """What was kept under ``key`` last; it stays. None: nothing. Raises ``TopologyMissing``.
+
+        One at a time may ask: while one looks at it, another may see nothing.
         """
 
     def announce(self, exchange: str, key: str, body: bytes) -> None:

@@ -11,6 +11,10 @@ exchange           kind    queue                                       declared 
 ``gym.dead``       fanout  ``gym.dead`` durable, bounded               env worker      ``make`` that expired
 =================  ======  ==========================================  ==============  ==========================
 
+``gym.evaluations`` (direct) is the agents' own: ``evaluation.<id>`` exclusive, of the agent worker that leads a shared
+evaluation; ``evaluation.<id>.player.<incarnation>`` exclusive, of each that plays in it; ``evaluation.<id>.kept``
+durable, one message: how far it has come.
+
 Exchanges are declared by env workers only, so that an agent needs no right to configure them.
 """
 
@@ -27,8 +31,12 @@ PERCEPTS = "gym.percepts"
 EVENTS = "gym.events"
 PRESENCE = "gym.presence"
 DEAD = "gym.dead"
+EVALUATIONS = "gym.evaluations"
 
-EXCHANGES = {REQUESTS: "direct", ACTS: "direct", PERCEPTS: "direct", EVENTS: "topic", PRESENCE: "topic", DEAD: "fanout"}
+EXCHANGES = {
+    REQUESTS: "direct", ACTS: "direct", PERCEPTS: "direct", EVALUATIONS: "direct",
+    EVENTS: "topic", PRESENCE: "topic", DEAD: "fanout",
+}  # fmt: skip
 
 REQUESTS_LENGTH = 10_000
 """Most ``make`` messages that wait for a worker in one queue; more are refused (``Receipt.REFUSED``)."""
@@ -41,6 +49,9 @@ DEAD_LENGTH = 10_000
 
 DEAD_TTL_S = 7 * 24 * 3600
 """How long a dead letter is kept, in seconds."""
+
+KEPT_S = 24 * 3600
+"""How long what was kept stays after somebody last asked for it, in seconds."""
 
 SHORTSTR = 255
 """Longest name or key that AMQP 0-9-1 can carry, in UTF-8 bytes."""
@@ -81,6 +92,21 @@ def percept_control_key(episode: str) -> str:
     return f"episode.{episode}.percept"
 
 
+def evaluation_key(name: str) -> str:
+    """Key, and name of the queue, of whoever leads the evaluation that its players call ``name``."""
+    return f"evaluation.{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def player_key(evaluation: str, incarnation: str) -> str:
+    """Key, and name of the queue, of one that plays in an evaluation, given as ``evaluation_key(name)``."""
+    return f"{evaluation}.player.{incarnation}"
+
+
+def evaluation_kept_key(evaluation: str) -> str:
+    """Key, and name of the queue, of what is kept of an evaluation, given as ``evaluation_key(name)``."""
+    return f"{evaluation}.kept"
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
     """How a queue is declared. It is either durable and shared, or exclusive to the connection that declares it."""
@@ -94,6 +120,8 @@ class QueueSpec:
     dead_letters: bool = False
     """Refused and expired messages go to ``gym.dead``."""
     ttl_s: int | None = None
+    expires_s: int | None = None
+    """Seconds after which the queue itself goes, if nobody declares, consumes or asks it."""
 
     def arguments(self) -> dict[str, Any]:
         """The ``x-arguments`` of its declaration. Changing one needs a new queue name: a redeclare is refused."""
@@ -106,6 +134,8 @@ class QueueSpec:
             found["x-dead-letter-exchange"] = DEAD
         if self.ttl_s is not None:
             found["x-message-ttl"] = self.ttl_s * 1000
+        if self.expires_s is not None:
+            found["x-expires"] = self.expires_s * 1000
         return found
 
 
@@ -128,6 +158,11 @@ def observer_spec(name: str) -> QueueSpec:
 def dead_spec() -> QueueSpec:
     """The queue of dead letters."""
     return QueueSpec(DEAD, DEAD_LENGTH, "drop-head", durable=True, ttl_s=DEAD_TTL_S)
+
+
+def kept_spec(key: str) -> QueueSpec:
+    """The queue of the one message that is kept under ``key``."""
+    return QueueSpec(shortstr(key), 1, "drop-head", durable=True, expires_s=KEPT_S)
 
 
 def observer_queue(incarnation: str, number: int) -> str:

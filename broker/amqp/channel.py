@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pika import frame, spec
 
-from broker.errors import AccessRefused, BrokerError, TopologyMissing
+from broker.errors import AccessRefused, BrokerError, QueueTaken, TopologyMissing
+from broker.port import Arrival, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from broker.topology import QueueSpec
 
 Reply = Any
-"""The method that the broker answered with, or a ``BrokerError``."""
+"""The method that the broker answered with, the ``Arrival`` that ``get`` asked for, or a ``BrokerError``."""
 
 
 class Channel:
@@ -76,6 +77,11 @@ class Channel:
         else:
             self._replies.popleft()(method)
 
+    def on_got(self, tag: int, body: bytes) -> None:
+        """The reply to ``get`` is a message."""
+        if self.error is None:
+            self._replies.popleft()(Arrival(Kind.MESSAGE, None, body, tag=tag, source=self))
+
     def _end(self, error: BrokerError) -> None:
         if self.error is None:
             self.error = error
@@ -94,7 +100,7 @@ def _explain(code: int, text: str, label: str) -> BrokerError:
     if code == 403:
         return AccessRefused(f"{label}: {text}")
     if code == 405:
-        return BrokerError(f"{label}: {text} (the queue is exclusive to another connection)")
+        return QueueTaken(f"{label}: {text} (the queue is exclusive to another connection)")
     return BrokerError(f"{label}: {code} {text}")
 
 
@@ -132,6 +138,11 @@ def prefetch(count: int) -> Any:
 def consume(queue: str, consumer_tag: str, *, acks: bool) -> Any:
     """Take messages of a queue."""
     return spec.Basic.Consume(queue=queue, consumer_tag=consumer_tag, no_ack=not acks, arguments={})
+
+
+def get(queue: str) -> Any:
+    """Ask for one message of a queue, to be settled."""
+    return spec.Basic.Get(queue=queue, no_ack=False)
 
 
 def cancel(consumer_tag: str) -> Any:

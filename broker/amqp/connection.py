@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from broker import topology
+from broker.amqp import channel as methods
 from broker.amqp import framing
 from broker.amqp.consuming import AmqpMailbox, Consuming
 from broker.amqp.publisher import MOST_KEYS, Announcer, Confirms, Pending
@@ -82,6 +83,19 @@ class AmqpConnection(Consuming):
             raise
         return Receipt(outcome)
 
+    def keep(self, exchange: str, key: str, body: bytes, deadline: float) -> None:
+        self.declare_kept(exchange, key, deadline)
+        if self.publish(exchange, key, body, deadline=deadline, persistent=True) is not Receipt.ROUTED:
+            raise BrokerError(f"{self.label}: queue {key!r} was deleted while a message was put into it")
+
+    def kept(self, exchange: str, key: str, deadline: float) -> bytes | None:
+        found = self.declare_kept(exchange, key, deadline, methods.get(key))
+        if not isinstance(found, Arrival):
+            return None
+        self.requeue(found)
+        self.declare_kept(exchange, key, deadline)  # answered by the queue after it has taken the message back
+        return found.body
+
     def announce(self, exchange: str, key: str, body: bytes) -> None:
         self.check()
         if not self._announcer.is_muted(key):
@@ -131,6 +145,8 @@ class AmqpConnection(Consuming):
             self._confirms.on_return(header)
         elif channel == self._announcer.number:
             self._announcer.on_return(framing.routing_key(method))
+        elif method.startswith(framing.GOT) and channel in self.adapter.channels:
+            self.adapter.channels[channel].on_got(framing.got(method), body)
 
     def _sending_closed(self, error: BrokerError) -> None:
         """The broker refused a message of ``send``; the next ``send`` raises it."""

@@ -165,8 +165,11 @@ class Consuming(Link):
         self._subscriptions[tag] = found
         return found
 
-    def _declare(self, calls: Sequence[Any], deadline: float, what: str) -> None:
-        """Declare on the control channel and wait. A refusal closes that channel; the next declare opens another."""
+    def _declare(self, calls: Sequence[Any], deadline: float, what: str) -> Any:
+        """Declare on the control channel, wait, and give the last reply.
+
+        A refusal closes that channel; the next declare opens another.
+        """
         self.check()
         if not self._control_turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise BrokerTimeout(f"{self.label} did not answer others in time; not even begun: {what}")
@@ -175,7 +178,7 @@ class Consuming(Link):
             with self.lock:
                 self._tell(calls, done)
             self.written()
-            self.reply(done, deadline, what)
+            return self.reply(done, deadline, what)
         except BaseException:
             with self.lock:
                 if self._control is not None:
@@ -184,6 +187,12 @@ class Consuming(Link):
             raise
         finally:
             self._control_turn.release()
+
+    def declare_kept(self, exchange: str, key: str, deadline: float, *more: Any) -> Any:
+        """Declare and bind the queue that keeps one message, and say ``more``; gives the last reply."""
+        spec = topology.kept_spec(key)
+        calls = [methods.declare_queue(spec), *methods.bind(spec.name, exchange, [key]), *more]
+        return self._declare(calls, deadline, f"what is kept in {key!r}")
 
     def _tell(self, calls: Sequence[Any], done: Waiter | None = None) -> None:
         if self._control is None:

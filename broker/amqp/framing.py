@@ -26,7 +26,8 @@ IN_PLACE = 16384
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 HEAD = struct.Struct(">BHI")
 CONTENT_HEAD = struct.Struct(">BHIHHQHB")
-DELIVER, RETURN = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32"
+DELIVER, RETURN, GOT = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32", b"\x00\x3c\x00\x47"
+WITH_CONTENT = (DELIVER, RETURN, GOT)
 TAG = struct.Struct(">QB")
 SETTLE = struct.Struct(">BHIIQBB")
 ACK, REJECT = 60 << 16 | 80, 60 << 16 | 90
@@ -73,6 +74,11 @@ def delivery(method: bytes) -> tuple[str, int, bool]:
     end = 5 + method[4]
     tag, redelivered = TAG.unpack_from(method, end)
     return method[5:end].decode(), tag, bool(redelivered)
+
+
+def got(method: bytes) -> int:
+    """Delivery tag of a ``basic.get-ok``."""
+    return int.from_bytes(method[4:12], "big")
 
 
 def routing_key(method: bytes) -> str:
@@ -175,7 +181,7 @@ class FrameReader:
             self._check_end(buffer[stop - 1])
             if kind == BODY:
                 self._take_body(channel, at + 7, stop - 1)
-            elif kind == METHOD and buffer[at + 7 : at + 11] in (DELIVER, RETURN):
+            elif kind == METHOD and buffer[at + 7 : at + 11] in WITH_CONTENT:
                 self._contents[channel] = Content(bytes(self._view[at + 7 : stop - 1]))
             elif kind == HEADER:
                 self._take_header(channel, at + 7, stop - 1)

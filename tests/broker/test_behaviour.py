@@ -74,7 +74,7 @@ def test_an_inbox_answers_to_all_of_its_keys(site):
 def test_an_inbox_of_another_connection_cannot_be_taken(site, connect):
     _, key = site.percepts()
     thief = connect()
-    with pytest.raises(broker.BrokerError, match=key):
+    with pytest.raises(broker.QueueTaken, match=key):
         thief.inbox(topology.PERCEPTS, [key], thief.mailbox(), "token", prefetch=0, deadline=soon())
     mailbox = thief.mailbox()  # and the thief goes on with what is his
     thief.inbox(topology.PERCEPTS, [f"{key}.mine"], mailbox, "token", prefetch=0, deadline=soon())

@@ -72,6 +72,28 @@ def test_a_whole_episode_works_with_each_side_under_its_own_user(users):
     env.cancel(subscription)
 
 
+def test_agents_share_an_evaluation_with_no_rights_of_the_env_sides(users):
+    agent, env = users.agent, users.env
+    key, mailbox = topology.evaluation_key("shared"), users.agent.mailbox()
+    leading = agent.inbox(topology.EVALUATIONS, [key], mailbox, "leader", prefetch=0, deadline=soon())
+    player = topology.player_key(key, agent.incarnation)
+    playing = agent.inbox(topology.EVALUATIONS, [player], mailbox, "player", prefetch=0, deadline=soon())
+    agent.send(topology.EVALUATIONS, key, b"take")
+    agent.send(topology.EVALUATIONS, player, b"play")
+    assert {mailbox.get(soon()).body for _ in range(2)} == {b"take", b"play"}
+    kept = topology.evaluation_kept_key(key)
+    agent.keep(topology.EVALUATIONS, kept, b"result", soon())
+    assert agent.kept(topology.EVALUATIONS, kept, soon()) == b"result"
+
+    for name in ("evaluation.mine", kept):
+        with pytest.raises(broker.AccessRefused, match="evaluation"):
+            env.inbox(topology.EVALUATIONS, [name], env.mailbox(), "spy", prefetch=0, deadline=soon())
+    with pytest.raises(broker.AccessRefused, match=r"gym\.evaluations"):
+        env.publish(topology.EVALUATIONS, key, b"forged", deadline=soon())
+    for subscription in (leading, playing):
+        agent.cancel(subscription)
+
+
 @pytest.mark.parametrize("exchange", [topology.PERCEPTS, topology.EVENTS, topology.DEAD])
 def test_an_agent_may_not_say_what_workers_say(users, exchange):
     with pytest.raises(broker.AccessRefused, match=exchange):
@@ -163,6 +185,7 @@ RAW = {
         ("agent", topology.DEAD),
         ("agent", topology.act_key(EPISODE, "i")),
         ("env", topology.percept_key(EPISODE, "i")),
+        ("env", topology.evaluation_kept_key(topology.evaluation_key("shared"))),
         ("env", "anything"),
         ("agent", "anything"),
     ],

@@ -49,6 +49,7 @@ METHODS = {
     spec.Queue.Delete: {"queue", "nowait"},
     spec.Basic.Qos: {"prefetch_count", "global_qos"},
     spec.Basic.Consume: {"queue", "consumer_tag", "no_ack", "arguments"},
+    spec.Basic.Get: {"queue", "no_ack"},
     spec.Basic.Cancel: {"consumer_tag"},
     spec.Basic.Publish: {"exchange", "routing_key", "mandatory"},
     spec.Basic.Ack: {"delivery_tag", "multiple"},
