@@ -67,10 +67,6 @@ _TYPES: dict[type[Message], dict[str, frozenset[type]]] = {
 """Types that a field may have. What is not listed may be anything: the coder of the space, or the env, will know."""
 
 
-def _is_incarnation(value: Any) -> bool:
-    return _incarnation(value) is not None
-
-
 def _has_text_keys(value: Any) -> bool:
     return all(type(key) is str for key in value)
 
@@ -79,7 +75,7 @@ def _is_seconds(value: Any) -> bool:
     return bool(0 <= value < math.inf)
 
 
-_VALUES: dict[type[Message], dict[str, Callable[[Any], bool]]] = {
+_VALUES: dict[type[Message], dict[str, Callable[[Any], object]]] = {
     Make: {
         "versions": lambda value: all(type(version) is int for version in value),
         "attempt": lambda value: value >= 1,
@@ -90,9 +86,9 @@ _VALUES: dict[type[Message], dict[str, Callable[[Any], bool]]] = {
     Reset: {"seed": lambda value: type(value) is not list or all(type(one) in _INT | _NIL for one in value)},
     Call: {"kwargs": _has_text_keys},
     Working: {"deadline_s": _is_seconds},
-    Resume: {"previous": _is_incarnation},
+    Resume: {"previous": _incarnation},
 }
-"""What else must hold for a field, once its type is right."""
+"""What else must be true of a field, once its type is right."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ class _Layout:
     kind: type[Message]
     names: tuple[str, ...]
     types: tuple[frozenset[type] | None, ...]
-    checks: tuple[tuple[int, Callable[[Any], bool]], ...]
+    checks: tuple[tuple[int, Callable[[Any], object]], ...]
     """Position and check of the fields that have one."""
     values: Callable[[Any], tuple[Any, ...]]
 
@@ -110,7 +106,7 @@ class _Layout:
 def _layout(kind: type[Message]) -> _Layout:
     names = tuple(field.name for field in dataclasses.fields(kind))
     types = {"episode": _TEXT, "step_id": _INT, "incarnation": _TEXT} | _TYPES.get(kind, {})
-    checks = {"incarnation": _is_incarnation} | _VALUES.get(kind, {})
+    checks = {"incarnation": _incarnation} | _VALUES.get(kind, {})
     return _Layout(
         kind,
         names,
@@ -125,13 +121,11 @@ _LAYOUTS = {kind.performative: _layout(kind) for kind in MESSAGES}
 
 def encode(message: Message, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Bytes of a message. Raises ``EncodeError`` if a value in it cannot travel or is too large."""
-    name = message.performative
-    layout = _LAYOUTS[name]
+    layout = _LAYOUTS[message.performative]
     values = layout.values(message)
-    wrong = _misfit(layout, values)
-    if wrong is not None:
-        raise EncodeError(wrong)
-    return pack([VERSION, name, *values], limits)
+    if not _fits(layout, values):
+        raise EncodeError(_misfit(layout, values))
+    return pack([VERSION, message.performative, *values], limits)
 
 
 def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -143,11 +137,8 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     fields = unpack(body, limits)
     layout = _read_header(fields)
     values = fields[2:]
-    if len(values) != len(layout.names):
-        raise DecodeError(f"{fields[1]} has {len(layout.names) + 2} elements, got {len(fields)}")
-    wrong = _misfit(layout, values)
-    if wrong is not None:
-        raise DecodeError(wrong)
+    if not _fits(layout, values):
+        raise DecodeError(_misfit(layout, values))
     return layout.kind(*values)
 
 
@@ -180,22 +171,30 @@ def _read_header(fields: Any) -> _Layout:
     return layout
 
 
-def _misfit(layout: _Layout, values: Sequence[Any]) -> str | None:
-    """What is wrong with the fields of a message, or None. Both sides check: what one may send, the other takes."""
+def _fits(layout: _Layout, values: Sequence[Any]) -> bool:
+    """Whether these can be the fields of a message. Both sides check: what one may send, the other takes."""
+    if len(values) != len(layout.names):
+        return False
     for value, types in zip(values, layout.types):  # noqa: B905 - of one length, and hot
         if types is not None and type(value) not in types:
-            break
-    else:
-        for position, check in layout.checks:
-            if not check(values[position]):
-                what = f"{layout.kind.performative}.{layout.names[position]}"
-                return f"{what} is not valid: got {_kind(values[position])}"
-        return None
+            return False
+    for position, check in layout.checks:  # noqa: SIM110 - hot
+        if not check(values[position]):
+            return False
+    return True
+
+
+def _misfit(layout: _Layout, values: Sequence[Any]) -> str:
+    """What is wrong with fields that do not fit."""
+    performative = layout.kind.performative
+    if len(values) != len(layout.names):
+        return f"{performative} has {len(layout.names) + 2} elements, got {len(values) + 2}"
     for name, types, value in zip(layout.names, layout.types, values, strict=True):
         if types is not None and type(value) not in types:
             expected = " or ".join(sorted(one.__name__ for one in types))
-            return f"{layout.kind.performative}.{name}: expected {expected}, got {_kind(value)}"
-    raise AssertionError("a value of a wrong type has gone")
+            return f"{performative}.{name}: expected {expected}, got {_kind(value)}"
+    position = next(position for position, check in layout.checks if not check(values[position]))
+    return f"{performative}.{layout.names[position]} is not valid: got {_kind(values[position])}"
 
 
 def _kind(value: Any) -> str:

@@ -25,7 +25,7 @@ Wire = Any
 """A value coded by walking its space: ``bytes``, ``int``, ``str``, or lists of these."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Make:
     """agent: open an episode on an env ``env_id``. Answered by ``accepted`` and then ``status``, or by ``error``."""
 
@@ -51,7 +51,7 @@ class Make:
     """Multi-agent: which agent of the world to be."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
     """env: a slot is reserved and the env is being built; ``status`` follows within ``deadline_s`` seconds."""
 
@@ -62,7 +62,7 @@ class Accepted:
     deadline_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Status:
     """env: the env is there. ``content`` is what ``protocol.description.Description`` writes and reads."""
 
@@ -73,7 +73,7 @@ class Status:
     content: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reset:
     """agent: begin a new run. ``seed``: None, an int, or one for each lane. ``mask``: which lanes (a byte each)."""
 
@@ -86,7 +86,7 @@ class Reset:
     mask: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Act:
     """agent: take ``action`` and go on by one step."""
 
@@ -97,7 +97,7 @@ class Act:
     action: Wire
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Percept:
     """env: what came of a ``reset`` (reward 0, both flags false) or an ``act``.
 
@@ -116,7 +116,7 @@ class Percept:
     observation: Wire
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Render:
     """agent: draw the env as it is now."""
 
@@ -126,7 +126,7 @@ class Render:
     incarnation: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """env: what ``env.render()`` gave: (H, W, 3) uint8 for ``rgb_array``, text for ``ansi``, a list, or None."""
 
@@ -137,7 +137,7 @@ class Frame:
     frame: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """agent: call a method or read an attribute that the worker allows (``Description.calls``)."""
 
@@ -150,7 +150,7 @@ class Call:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """env: what a ``call`` gave."""
 
@@ -161,7 +161,7 @@ class Result:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Probe:
     """both: are you there? Sent mandatory: its return says no. Answered by ``working`` while a request is executed."""
 
@@ -171,7 +171,7 @@ class Probe:
     incarnation: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Working:
     """env: request ``step_id`` is being executed, for ``deadline_s`` seconds more at the most."""
 
@@ -182,7 +182,7 @@ class Working:
     deadline_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Resume:
     """both: I was incarnation ``previous`` and have a new connection now. ``step_id``: the last one I know of."""
 
@@ -193,7 +193,7 @@ class Resume:
     previous: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Close:
     """agent: end the episode. Legal at any time; answered by ``closed``; a returned ``close`` counts as closed."""
 
@@ -204,7 +204,7 @@ class Close:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Closed:
     """env: the env is closed and the episode is over."""
 
@@ -214,7 +214,7 @@ class Closed:
     incarnation: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Error:
     """env: instead of the reply. It consumes its ``step_id``, except ``malformed`` and ``step_*`` ones."""
 

@@ -34,6 +34,8 @@ from protocol.messages import (
 class State(enum.Enum):
     """Where an episode stands."""
 
+    __hash__ = object.__hash__  # of an identity; that of ``Enum`` is a Python function, and this one is hot
+
     NEW = "new"
     """No env yet; ``make`` is the only thing to say."""
     FRESH = "fresh"

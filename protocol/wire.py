@@ -7,7 +7,7 @@ or time than ``Limits`` say. ``pack`` refuses what ``unpack`` would refuse under
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import numpy as np
@@ -15,6 +15,9 @@ import numpy as np
 from protocol.data import ARRAY, CODES, MARKS, default, parts, regroup, revive
 from protocol.errors import DecodeError, EncodeError
 from protocol.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CONTAINER_COST = 4
 """What a container or a numeric array counts, in items, beside itself and its entries: so much more memory it takes."""
@@ -31,6 +34,8 @@ _PLAIN_KEYS = frozenset({str, int, float, bool, bytes, type(None)})
 _NUMBERS = frozenset({int, float, bool, type(None)})
 """Types that cost nothing beside their place."""
 _TEXTS = (str, bytes, bytearray, memoryview)
+_SHORT_TEXT = 63
+"""Characters or bytes that no limit can be below, four bytes of UTF-8 for each character."""
 
 # What the first byte of an object says: its size in bytes (> 0), that the next byte has it (_SHORT), the complement
 # of the number of entries of a small container (-1 .. -31), or one of the rest.
@@ -132,7 +137,8 @@ def scan(body: bytes, limits: Limits) -> bool:  # noqa: C901 - a call for each o
             left = outer.pop()
     except IndexError:
         position = len(body) + 1
-    _conclude(body, position, room, len(outer), limits)
+    if position != len(body) or room < 0 or outer:
+        _conclude(body, position, room, len(outer), limits)
     return extended
 
 
@@ -214,30 +220,34 @@ def _admit(value: Any, limits: Limits) -> bool:  # noqa: C901 - a call for each 
     It goes by level and counts what it has seen, so that cycles and containers that hold one thing many times end.
     """
     room, space, odd_keys = limits.items, limits.body_bytes, False
-    short = min(limits.str_bytes // 4, limits.array_bytes)
-    level: list[Any] = [value]
+    level: Sequence[Any] = (value,)
     for _ in range(limits.depth + 1):
         below: list[Any] = []
         for item in level:
             cls = type(item)
             if cls in _NUMBERS:
                 continue
-            if cls is str or cls is bytes or issubclass(cls, _TEXTS):
+            if cls is bytes or cls is str or issubclass(cls, _TEXTS):
                 size = len(item)
                 space -= size
-                if size > short:
+                if size > _SHORT_TEXT:
                     _check_text(item, limits)
+                continue
+            if (cls is dict or cls is list) and not item:
+                room -= _CONTAINER_COST
                 continue
             entries = parts(item, limits)
             if entries is not None:
                 room -= len(entries) + _CONTAINER_COST
-                if room < 0:
-                    raise ValueError(f"more than {limits.items} items")
                 if entries:
+                    if room < 0:
+                        break
                     odd_keys = odd_keys or (cls is not list and issubclass(cls, dict) and _are_odd(item))
                     below += entries
                 elif isinstance(item, np.ndarray):
                     space -= item.nbytes
+        if room < 0:
+            raise ValueError(f"more than {limits.items} items")
         if space < 0:
             raise ValueError(f"more than {limits.body_bytes} bytes")
         if not below:
