@@ -116,13 +116,13 @@ class AgentDialogue:
             raise RemoteProtocolError(f"an env may not say {message.performative}")
         if self.worker is None:
             return self._open(message)
-        if isinstance(message, Resume) and self.worker in (message.previous, message.incarnation):
+        if type(message) is Resume and self.worker in (message.previous, message.incarnation):
             if message.incarnation == self.worker:
                 self.unheard = None
             self.worker = message.incarnation
             return message
         if message.incarnation != self.worker:
-            if isinstance(message, Status):
+            if type(message) is Status:
                 return Stray(message.incarnation)
             return self._ignore("another incarnation")
         return self._answer(message)
@@ -143,30 +143,44 @@ class AgentDialogue:
     def _answer(self, message: Message) -> Message | None:
         """From the worker that we are bound to."""
         self.unheard = None
-        if isinstance(message, Error) and message.ends:
-            self.state, self.pending = State.ENDED, None
-            return message
-        if isinstance(message, Working):
+        kind = type(message)
+        if kind is Working:
             return message  # it lives: also an answer to a probe where nothing is pending
-        if isinstance(message, (Probe, Status, Accepted)):
+        if kind is Error:
+            return self._failed(message)  # type: ignore[arg-type]
+        if kind in (Probe, Status, Accepted):
             return self._ignore("nothing new")
         pending = self.pending
         if pending is None:
             return self._ignore("no request pending")
-        unreadable = isinstance(message, Error) and message.step_id == OUTSIDE
-        if message.step_id < pending.step_id and not unreadable:
-            return self._ignore("an older step")
-        if message.step_id > pending.step_id:
-            raise RemoteProtocolError(f"reply to step {message.step_id}, but {_name(pending)} is the newest request")
-        if isinstance(message, Error) and message.code in _NOT_CONSUMED:
+        if message.step_id != pending.step_id:
+            return self._out_of_step(message, pending)
+        return self._settle(message)
+
+    def _failed(self, message: Error) -> Message | None:
+        """An ``error`` of the worker that we are bound to."""
+        if message.ends:
+            self.state, self.pending = State.ENDED, None
+            return message
+        pending = self.pending
+        if pending is None:
+            return self._ignore("no request pending")
+        if message.step_id not in (pending.step_id, OUTSIDE):
+            return self._out_of_step(message, pending)
+        if message.code in _NOT_CONSUMED:
             self._next, self.pending = pending.step_id, None
             return message
         return self._settle(message)
 
+    def _out_of_step(self, message: Message, pending: Request) -> Message | None:
+        if message.step_id > pending.step_id:
+            raise RemoteProtocolError(f"reply to step {message.step_id}, but {_name(pending)} is the newest request")
+        return self._ignore("an older step")
+
     def _settle(self, message: Message) -> Message:
         assert self.pending is not None
-        replies = TRANSITIONS[self.state].get(type(self.pending), {})
-        after = replies.get(type(message))  # type: ignore[arg-type]
+        replies = TRANSITIONS[self.state].get(type(self.pending))
+        after = replies.get(type(message)) if replies else None  # type: ignore[arg-type]
         if after is None:
             raise RemoteProtocolError(f"{message.performative} is no reply to {_name(self.pending)}")
         self.state, self.pending = after, None

@@ -93,7 +93,7 @@ _VALUES: dict[type[Message], dict[str, Callable[[Any], object]]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Layout:
-    """How one performative lies on the wire, behind version and name."""
+    """How the fields of one performative lie on the wire, behind the frozen header."""
 
     kind: type[Message]
     names: tuple[str, ...]
@@ -104,15 +104,15 @@ class _Layout:
 
 
 def _layout(kind: type[Message]) -> _Layout:
-    names = tuple(field.name for field in dataclasses.fields(kind))
-    types = {"episode": _TEXT, "step_id": _INT, "incarnation": _TEXT} | _TYPES.get(kind, {})
+    names = tuple(field.name for field in dataclasses.fields(kind))[2:]  # episode and step_id are in the header
+    types = {"incarnation": _TEXT} | _TYPES.get(kind, {})
     checks = {"incarnation": _incarnation} | _VALUES.get(kind, {})
     return _Layout(
         kind,
         names,
         tuple(types.get(name) for name in names),
         tuple((names.index(name), check) for name, check in checks.items()),
-        operator.attrgetter(*names),
+        operator.attrgetter(*names) if len(names) > 1 else lambda message: (message.incarnation,),
     )
 
 
@@ -121,11 +121,14 @@ _LAYOUTS = {kind.performative: _layout(kind) for kind in MESSAGES}
 
 def encode(message: Message, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Bytes of a message. Raises ``EncodeError`` if a value in it cannot travel or is too large."""
-    layout = _LAYOUTS[message.performative]
+    name, episode, step_id = message.performative, message.episode, message.step_id
+    layout = _LAYOUTS[name]
     values = layout.values(message)
+    if type(step_id) is not int or type(episode) is not str or not _episode(episode):
+        raise EncodeError(f"{name}: expected an episode id and an int for step_id, got {_kind(step_id)}")
     if not _fits(layout, values):
         raise EncodeError(_misfit(layout, values))
-    return pack([VERSION, message.performative, *values], limits)
+    return pack([VERSION, name, episode, step_id, *values], limits, HEADER)
 
 
 def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -134,41 +137,37 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     Limits are checked before anything is allocated. A readable header of another version raises
     ``VersionMismatch``, which is a ``DecodeError`` with the header in it, so that it can be answered.
     """
-    fields = unpack(body, limits)
-    layout = _read_header(fields)
-    values = fields[2:]
+    layout, episode, step_id, values = _read_header(unpack(body, limits))
     if not _fits(layout, values):
         raise DecodeError(_misfit(layout, values))
-    return layout.kind(*values)
+    return layout.kind(episode, step_id, *values)
 
 
 def episode_of(body: bytes, limits: Limits = DEFAULT_LIMITS) -> str | None:
     """The episode in a readable header of what else is no message, so that it can be answered; or None."""
     try:
-        fields = unpack(body, limits)
-        _read_header(fields)
+        return _read_header(unpack(body, limits))[1]
     except DecodeError:
         return None
-    return str(fields[2])
 
 
-def _read_header(fields: Any) -> _Layout:
-    """The layout of the message with this header, which is frozen for all versions."""
+def _read_header(fields: Any) -> tuple[_Layout, str, int, list[Any]]:
+    """Layout, episode and step_id of the message with this header, which is frozen for all versions; and the rest."""
     if type(fields) is not list or len(fields) < HEADER:
         raise DecodeError(f"a message is an array of {HEADER} elements at least, got {_kind(fields)}")
-    version, name, episode, step_id = fields[:HEADER]
+    version, name, episode, step_id, *values = fields
     if type(version) is not int or type(name) is not str or type(step_id) is not int:
         raise DecodeError("the header of a message is [version: int, performative: str, episode: str, step_id: int]")
     if not OUTSIDE <= step_id <= MAX_STEP_ID:
         raise DecodeError(f"the step_id in the header is from {OUTSIDE} to 2^63-1, got {step_id}")
-    if type(episode) is not str or _episode(episode) is None:
+    if type(episode) is not str or not _episode(episode):
         raise DecodeError("an episode id is 32 lower-case hex digits")
     if version not in SPOKEN:
         raise VersionMismatch(version, name, episode, step_id, SPOKEN)
     layout = _LAYOUTS.get(name)
     if layout is None:
         raise DecodeError(f"unknown performative {name[:40]!r}")
-    return layout
+    return layout, episode, step_id, values
 
 
 def _fits(layout: _Layout, values: Sequence[Any]) -> bool:
@@ -188,7 +187,7 @@ def _misfit(layout: _Layout, values: Sequence[Any]) -> str:
     """What is wrong with fields that do not fit."""
     performative = layout.kind.performative
     if len(values) != len(layout.names):
-        return f"{performative} has {len(layout.names) + 2} elements, got {len(values) + 2}"
+        return f"{performative} has {HEADER + len(layout.names)} elements, got {HEADER + len(values)}"
     for name, types, value in zip(layout.names, layout.types, values, strict=True):
         if types is not None and type(value) not in types:
             expected = " or ".join(sorted(one.__name__ for one in types))

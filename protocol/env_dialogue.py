@@ -102,17 +102,17 @@ class EnvDialogue:
             return self._refuse(OUTSIDE, ErrorCode.MALFORMED, str(error))
         if message.episode != self.episode:
             return self._ignore("another episode")
-        if isinstance(message, Resume) and self.agent in (message.previous, message.incarnation):
+        kind = type(message)
+        if kind is Resume and self.agent in (message.previous, message.incarnation):  # type: ignore[union-attr]
             self.agent = message.incarnation
             return Answer(self._resume())
         if message.incarnation != self.agent:
             return self._ignore("another incarnation")
-        if type(message) not in AGENT_SAYS or isinstance(message, Make):
+        if kind not in AGENT_SAYS or kind is Make:
             return self._refuse(message.step_id, ErrorCode.ILLEGAL, f"an agent may not say {message.performative} here")
-        if isinstance(message, Probe):
-            self._known_as = self.incarnation
-            return message
         self._known_as = self.incarnation
+        if kind is Probe:
+            return message  # type: ignore[return-value]
         return self._request_came(message)  # type: ignore[arg-type]
 
     def _request_came(self, request: Request) -> Request | Answer | None:
@@ -155,19 +155,15 @@ class EnvDialogue:
         request = self.executing
         if request is None:
             raise LocalProtocolError(f"{kind.performative}: there is no request to reply to")
-        after = TRANSITIONS[self.state].get(type(request), {}).get(kind)
+        replies = TRANSITIONS[self.state].get(type(request))
+        after = replies.get(kind) if replies else None
         if after is None:
             asked = f"{request.performative} in a {self.state.value} episode"
             raise LocalProtocolError(f"{kind.performative} is no reply to {asked}")
         message = kind(self.episode, self._step_id, self.incarnation, **fields)
         body = encode(message)  # may refuse a value; nothing has changed then
-        self._settle(message)
+        self.executing, self._reply, self.state = None, message, after
         return body
-
-    def _settle(self, message: Reply) -> None:
-        request, self.executing = self.executing, None
-        self._reply = message
-        self.state = TRANSITIONS[self.state].get(type(request), {}).get(type(message), self.state)  # type: ignore[arg-type]
 
     def fail(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool = False, ends: bool = False) -> bytes:
         """An ``error`` as the reply to the request that is being executed, or, where there is none, to nobody.
@@ -176,7 +172,8 @@ class EnvDialogue:
         """
         message = error(self.episode, self._step_id, self.incarnation, code, text, fault, retry=retry, ends=ends)
         if self.executing is not None:
-            self._settle(message)
+            after = TRANSITIONS[self.state].get(type(self.executing), {}).get(Error, self.state)
+            self.executing, self._reply, self.state = None, message, after
         body = encode(message)
         if ends:
             self.state = State.ENDED

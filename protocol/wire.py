@@ -74,14 +74,15 @@ def unpack(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Any:
         raise DecodeError(f"message of {len(body)} bytes cannot be read: {text}") from problem
 
 
-def pack(value: Any, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def pack(value: Any, limits: Limits = DEFAULT_LIMITS, header: int = 0) -> bytes:
     """``value`` as bytes that ``unpack`` takes under the same limits.
 
+    ``header``: so many first entries of ``value``, a list then, are known to be numbers and short texts.
     Raises ``EncodeError`` for what is too deep (every cycle is), too large, or has keys that cannot be told apart on
     arrival. A value of an unknown type is no error: it arrives as ``protocol.data.Opaque``.
     """
     try:
-        odd_keys = _admit(value, limits)
+        odd_keys = _admit(value, limits, header)
         body: bytes = msgpack.Packer(strict_types=True, default=default).pack(value)
     except Exception as problem:  # the types of strangers run code of their own when they are looked at
         text = f"{type(problem).__name__}: {str(problem)[:200]}"
@@ -214,14 +215,16 @@ def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return made
 
 
-def _admit(value: Any, limits: Limits) -> bool:  # noqa: C901 - a call for each object would double the time
+def _admit(value: Any, limits: Limits, header: int) -> bool:  # noqa: C901 - a call for each object would double the time
     """Raise ``ValueError`` for what ``scan`` would refuse; tell whether a dict has keys that may not arrive.
 
     It goes by level and counts what it has seen, so that cycles and containers that hold one thing many times end.
     """
-    room, space, odd_keys = limits.items, limits.body_bytes, False
+    room, depth, space, odd_keys = limits.items, limits.depth, limits.body_bytes, False
     level: Sequence[Any] = (value,)
-    for _ in range(limits.depth + 1):
+    if header:
+        level, room, depth = value[header:], room - len(value) - _CONTAINER_COST, depth - 1
+    for _ in range(depth + 1):
         below: list[Any] = []
         for item in level:
             cls = type(item)
