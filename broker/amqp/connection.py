@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from broker.port import Mailbox
 
-SMALL = 8192
-"""Bodies up to so many bytes are joined with their frames; larger ones are not copied."""
+SMALL = framing.FRAME_MIN - 8
+"""Bodies up to so many bytes are joined with their frames, in one piece; larger ones are not copied."""
 
 
 class AmqpConnection(Consuming):
@@ -52,14 +52,14 @@ class AmqpConnection(Consuming):
             raise again(error)
         with self.lock:
             head = self._heads.get((exchange, key)) or self._head(exchange, key)
-            pieces = framing.content(head, self._sending.number, body, self.adapter.params.frame_max)
-            if settles is not None and settles.tag:
-                pieces.append(self._settlement(settles, framing.ack))
+            ack = self._settlement(settles, framing.ack) if settles is not None and settles.tag else b""
             if len(body) <= SMALL:
-                self.adapter.write(b"".join(pieces))
+                self.adapter.write(framing.small_content(head, self._sending.number, body, ack))
             else:
-                self.adapter.write_pieces(pieces)
-        self.written()
+                pieces = framing.content(head, self._sending.number, body, self.adapter.params.frame_max)
+                self.adapter.write_pieces([*pieces, ack] if ack else pieces)
+        if self.wire.backlog or self.refusal is not None:
+            self.written()
 
     def publish(
         self, exchange: str, key: str, body: bytes, *, deadline: float, persistent: bool = False,
@@ -135,7 +135,7 @@ class AmqpConnection(Consuming):
     def on_content(self, channel: int, method: bytes, header: bytes, body: bytes) -> None:
         if method.startswith(framing.DELIVER):
             tag, number, redelivered = framing.delivery(method)
-            self.deliver(tag, number, redelivered, body, lambda: framing.routing_key(method))
+            self.deliver(tag, number, redelivered, body, method)
         elif channel == self._sending.number:
             key = framing.routing_key(method)
             watcher = self._watched.get(key)

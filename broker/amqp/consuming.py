@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from broker import topology
 from broker.amqp import channel as methods
+from broker.amqp.framing import routing_key
 from broker.amqp.link import Link
 from broker.amqp.pump import Waiter
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
@@ -224,11 +225,11 @@ class Consuming(Link):
             raise TypeError(f"expected a mailbox of this connection to {self.label}, got {mailbox!r}")
         return mailbox
 
-    def deliver(self, tag: str, number: int, redelivered: bool, body: bytes, key: Callable[[], str]) -> None:
+    def deliver(self, tag: str, number: int, redelivered: bool, body: bytes, method: bytes) -> None:
         """Put a delivery into its mailbox. Called with the lock held."""
         found = self._subscriptions.get(tag)
         if found is not None:
-            name = key() if found.keyed else ""
+            name = routing_key(method) if found.keyed else ""
             settle = number if found.acks else 0
             found.box.put(Arrival(Kind.MESSAGE, found.token, body, name, settle, redelivered, found.channel))
 

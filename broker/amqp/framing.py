@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FRAME_MAX = 131072
 """Largest frame that we agree to, in bytes, as RabbitMQ proposes it."""
 
+FRAME_MIN = 4096
+"""No broker may agree to less, says AMQP 0-9-1."""
+
 BODY_MAX = 512 * 1024 * 1024
 """Largest body that we accept, in bytes: RabbitMQ's own upper limit."""
 
@@ -28,9 +31,13 @@ HEAD = struct.Struct(">BHI")
 CONTENT_HEAD = struct.Struct(">BHIHHQHB")
 DELIVER, RETURN, GOT = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32", b"\x00\x3c\x00\x47"
 WITH_CONTENT = (DELIVER, RETURN, GOT)
+CONTENT_AND_BODY_HEAD = struct.Struct(">BHIHHQHBBHI")
 TAG = struct.Struct(">QB")
 SETTLE = struct.Struct(">BHIIQBB")
 ACK, REJECT = 60 << 16 | 80, 60 << 16 | 90
+
+
+NO_END = "a frame that does not end where it should"
 
 
 class FramingError(Exception):
@@ -42,6 +49,15 @@ def publish_head(channel: int, exchange: str, key: str) -> bytes:
     names = b"".join(bytes((len(name),)) + name for name in (exchange.encode(), key.encode()))
     payload = b"\x00\x3c\x00\x28\x00\x00" + names + b"\x01"
     return HEAD.pack(METHOD, channel, len(payload)) + payload + b"\xce"
+
+
+def small_content(head: bytes, channel: int, body: bytes, after: bytes) -> bytes:
+    """The frames of a message without properties and with a body that fits into one frame, and ``after``."""
+    size = len(body)
+    if not size:
+        return b"".join((head, CONTENT_HEAD.pack(HEADER, channel, 14, 60, 0, 0, 0, 0xCE), after))
+    heads = CONTENT_AND_BODY_HEAD.pack(HEADER, channel, 14, 60, 0, size, 0, 0xCE, BODY, channel, size)
+    return b"".join((head, heads, body, b"\xce", after))
 
 
 def content(head: bytes, channel: int, body: bytes, frame_max: int) -> list[bytes | memoryview]:
@@ -160,7 +176,8 @@ class FrameReader:
                 return
             channel, message = self._large
             self._large = None
-            self._check_end(self._buffer[0])
+            if self._buffer[0] != 0xCE:
+                raise FramingError(NO_END)
             self._grown(channel, message)
             self._cut(1)
         else:
@@ -168,26 +185,36 @@ class FrameReader:
             self._cut(0)
 
     def _cut(self, at: int) -> None:
-        buffer, have = self._buffer, self._have
+        """Take all whole frames out of the buffer. One loop and few calls: it is run for every message."""
+        buffer, view, have, contents = self._buffer, self._view, self._have, self._contents
         while have - at >= 7 and not self.stopped:
             kind, channel, size = HEAD.unpack_from(buffer, at)
-            stop = at + size + 8
+            start, stop = at + 7, at + size + 8
             if stop > have:
                 self._check_head(kind, channel, size, at)
-                if kind == BODY and size > IN_PLACE and channel in self._contents:
-                    self._go_in_place(channel, size, at + 7)
+                if kind == BODY and size > IN_PLACE and channel in contents:
+                    self._go_in_place(channel, size, start)
                     return
                 break
-            self._check_end(buffer[stop - 1])
-            if kind == BODY:
-                self._take_body(channel, at + 7, stop - 1)
-            elif kind == METHOD and buffer[at + 7 : at + 11] in WITH_CONTENT:
-                self._contents[channel] = Content(bytes(self._view[at + 7 : stop - 1]))
-            elif kind == HEADER:
-                self._take_header(channel, at + 7, stop - 1)
+            if buffer[stop - 1] != 0xCE:
+                raise FramingError(NO_END)
+            message = contents.get(channel)
+            if kind == BODY and message is not None:
+                if size == message.size:  # all of it, as nearly always
+                    del contents[channel]
+                    self._on_content(channel, message.method, message.header, bytes(view[start : stop - 1]))
+                else:
+                    self._take_body(channel, message, start, stop - 1)
+            elif kind == HEADER and message is not None:
+                message.header = bytes(view[start : stop - 1])
+                message.size = int.from_bytes(message.header[4:12], "big")
+                if not 0 < message.size <= BODY_MAX:
+                    self._take_odd_size(channel, message)
+            elif kind == METHOD and buffer[start : start + 4] in WITH_CONTENT:
+                contents[channel] = Content(bytes(view[start : stop - 1]))
             else:
                 self._check_head(kind, channel, size, at)
-                self._on_frame(bytes(self._view[at:stop]))
+                self._on_frame(bytes(view[at:stop]))
             at = stop
         self._keep(at)
 
@@ -198,28 +225,19 @@ class FrameReader:
             self._view[:rest] = self._view[at : self._have]
         self._have = max(rest, 0)
 
-    def _take_header(self, channel: int, start: int, stop: int) -> None:
-        message = self._message(channel)
-        message.header = bytes(self._view[start:stop])
-        message.size = int.from_bytes(message.header[4:12], "big")
-        if message.size > BODY_MAX:
+    def _take_odd_size(self, channel: int, message: Content) -> None:
+        if message.size:
             raise FramingError(f"a body of {message.size} bytes; at most {BODY_MAX} are accepted")
-        if not message.size:
-            self._grown(channel, message)
+        self._grown(channel, message)
 
-    def _take_body(self, channel: int, start: int, stop: int) -> None:
-        message = self._message(channel)
-        if stop - start == message.size:
-            del self._contents[channel]
-            self._on_content(channel, message.method, message.header, bytes(self._view[start:stop]))
-            return
+    def _take_body(self, channel: int, message: Content, start: int, stop: int) -> None:
         self._check_room(message, stop - start)
         message.room()[: stop - start] = self._view[start:stop]
         message.position += stop - start
         self._grown(channel, message)
 
     def _go_in_place(self, channel: int, size: int, start: int) -> None:
-        message = self._message(channel)
+        message = self._contents[channel]
         self._check_room(message, size)
         here = self._have - start
         message.room()[:here] = self._view[start : self._have]
@@ -231,22 +249,14 @@ class FrameReader:
             del self._contents[channel]
             self._on_content(channel, message.method, message.header, message.finish())
 
-    def _message(self, channel: int) -> Content:
-        message = self._contents.get(channel)
-        if message is None:
-            raise FramingError(f"a piece of a message on channel {channel} where none has begun")
-        return message
-
     def _check_room(self, message: Content, size: int) -> None:
         if message.position + size > message.size:
             raise FramingError("a body that is longer than its header says")
 
-    def _check_end(self, octet: int) -> None:
-        if octet != 0xCE:
-            raise FramingError("a frame that does not end where it should")
-
     def _check_head(self, kind: int, channel: int, size: int, at: int) -> None:
         if self._buffer.startswith(b"AMQP", at):
             raise FramingError("it speaks another version of AMQP than 0-9-1")
+        if kind in (HEADER, BODY) and channel not in self._contents:
+            raise FramingError(f"a piece of a message on channel {channel} where none has begun")
         if kind not in (METHOD, HEADER, BODY, HEARTBEAT) or size + 8 > FRAME_MAX:
             raise FramingError(f"a frame of type {kind} and {size} bytes on channel {channel}; this is not AMQP 0-9-1")

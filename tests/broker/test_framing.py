@@ -172,6 +172,8 @@ def test_what_is_sent_equals_what_pika_would_send(size):
     ours = b"".join(framing.content(head, 5, body, 4096))
     method = spec.Basic.Publish(exchange="gym.acts", routing_key="k.ü", mandatory=True)
     assert ours == pika_message(5, method, body, frame_max=4096)
+    if size <= framing.FRAME_MIN - 8:
+        assert framing.small_content(head, 5, body, b"after") == ours + b"after"
 
 
 def test_settling_frames_equal_those_of_pika():
