@@ -1,5 +1,5 @@
 """Fixtures of these tests."""
 
-from tests.support.hosting import remote, serve
+from tests.support.hosting import lanes, remote, serve
 
-__all__ = ["remote", "serve"]
+__all__ = ["lanes", "remote", "serve"]

@@ -18,21 +18,6 @@ COUNTING = "tests.support.envs:Counting"
 MODES = list(AutoresetMode)
 
 
-@pytest.fixture
-def lanes(broker_url):
-    """``lanes("CartPole-v1", 4)``: a remote vector env, closed at the end."""
-    opened = []
-
-    def make(env_id, num_envs, **kwargs):
-        timeouts = {"make_timeout": 20.0, "step_timeout": 20.0}
-        opened.append(RemoteVectorEnv(env_id, num_envs, broker_url, **{**timeouts, **kwargs}))
-        return opened[-1]
-
-    yield make
-    for env in opened:
-        env.close()
-
-
 def same(ours, theirs):
     return all(identical(a, b) for a, b in zip(ours, theirs, strict=True))
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hosting import lanes, remote, serve
+
+__all__ = ["lanes", "remote", "serve"]
+
 HERE = Path(__file__).parent
 
 

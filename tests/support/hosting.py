@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from agent_worker import RemoteEnv
+from agent_worker import RemoteEnv, RemoteVectorEnv
 from env_worker import EmbeddedWorker, WorkerSettings
 
 
@@ -29,6 +29,20 @@ def remote(broker_url):
 
         def make(env_id: str, **kwargs) -> RemoteEnv:
             env = RemoteEnv(env_id, broker_url, **{"make_timeout": 20.0, "step_timeout": 20.0, **kwargs})
+            envs.callback(env.close)
+            return env
+
+        yield make
+
+
+@pytest.fixture
+def lanes(broker_url):
+    """``lanes("CartPole-v1", 4)`` gives a ``RemoteVectorEnv`` at the test's broker, closed when the test ends."""
+    with ExitStack() as envs:
+
+        def make(env_id: str, num_envs: int, **kwargs) -> RemoteVectorEnv:
+            timeouts = {"make_timeout": 20.0, "step_timeout": 20.0}
+            env = RemoteVectorEnv(env_id, num_envs, broker_url, **{**timeouts, **kwargs})
             envs.callback(env.close)
             return env
 
