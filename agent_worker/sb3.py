@@ -79,8 +79,8 @@ class VecEnvAdapter(VecEnv):  # type: ignore[misc]  # Stable-Baselines3 is optio
         for lane in np.flatnonzero(dones):
             self.reset_infos[lane], infos[lane] = infos[lane], ended[lane]
             infos[lane]["terminal_observation"] = finals[lane]
-        for lane, cut in enumerate(truncated & ~terminated):
-            infos[lane]["TimeLimit.truncated"] = bool(cut)
+        for info, cut in zip(infos, truncated & ~terminated, strict=True):
+            info["TimeLimit.truncated"] = bool(cut)
         return observations, rewards.astype(np.float32), dones, infos
 
     def close(self) -> None:

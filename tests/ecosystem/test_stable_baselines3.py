@@ -40,7 +40,7 @@ def one_thread():
 @pytest.fixture
 def adapted(lanes):
     """``adapted("CartPole-v1", 4)``: remote lanes as a ``VecEnv``."""
-    return lambda env_id, num_envs, **kwargs: VecEnvAdapter(lanes(env_id, num_envs, autoreset_mode="same_step", **kwargs))
+    return lambda *args, **kwargs: VecEnvAdapter(lanes(*args, autoreset_mode="same_step", **kwargs))
 
 
 def local(env_id, num_envs, **kwargs):
@@ -143,7 +143,8 @@ def test_what_libraries_ask_of_a_vec_env(serve, adapted):
 
 def test_frames_of_the_lanes_become_a_video(serve, adapted, tmp_path):
     serve("CartPole-v1")
-    env = VecVideoRecorder(adapted("CartPole-v1", 2, render_mode="rgb_array"), str(tmp_path), lambda step: step == 0, 10)
+    inner = adapted("CartPole-v1", 2, render_mode="rgb_array")
+    env = VecVideoRecorder(inner, str(tmp_path), lambda step: step == 0, video_length=10)
     env.reset()
     for _ in range(12):
         env.step(np.array([0, 1]))
@@ -160,7 +161,7 @@ def test_what_cannot_be_adapted_is_refused_by_name(serve, lanes):
         VecEnvAdapter(gymnasium.make("CartPole-v1").unwrapped)
 
 
-@pytest.mark.filterwarnings("ignore:Your observation.*has an unconventional shape", "ignore:We recommend you to use a sym")
+@pytest.mark.filterwarnings("ignore:Your observation.*has an unconventional shape", "ignore:We recommend you to use a")
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", MULTI])
 def test_check_env_passes(serve, remote, env_id):
     serve(env_id)
