@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,15 +12,13 @@ import gymnasium
 
 from env_worker import price
 from env_worker.compat import import_gym
-from env_worker.multi import kind_of
+from env_worker.factory import BadFactory, Factory
+from env_worker.foreign import accept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from env_worker.settings import WorkerSettings
-
-
-AUTORESET_MODES = {mode.name.lower(): mode for mode in gymnasium.vector.AutoresetMode}
 
 
 NOT_FOR_AGENTS = {
@@ -32,6 +32,10 @@ class CatalogueError(Exception):
     """Something on the worker's command line cannot be served; the text says what, and what there is."""
 
 
+class WrongOption(CatalogueError):
+    """An option of the worker's command line that cannot be followed here: exit code 2."""
+
+
 class BadKwargs(Exception):
     """Keyword arguments of an agent that the env or the operator refuses."""
 
@@ -42,62 +46,29 @@ class Entry:
 
     env_id: str
     api: str
-    """``gymnasium``, ``gym``, or ``class`` for a dotted path."""
+    """``gymnasium``, ``gym``, ``class`` for a dotted path, or ``factory``."""
     build: Callable[..., Any]
     fixed: dict[str, Any]
     """Keyword arguments that the operator set."""
+    factory: Factory | None = None
 
     def make(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
-        """A new env. Raises ``BadKwargs``, or whatever the env raises."""
-        env = self._build(self.build, kwargs, render_mode)
-        supported = (getattr(env, "metadata", None) or {}).get("render_modes", ())
-        if render_mode is not None and render_mode not in supported:
-            env.close()
-            raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
+        """A new env. Raises ``BadKwargs``, ``TypeError`` for what is no env, or whatever the env raises."""
+        made = self.build_with(self.build, kwargs, render_mode)
+        try:
+            env = accept(made, self.env_id if self.factory is None else f"the factory {self.factory.path}")
+            env = env if self.factory is None else self.factory.process(env)
+            supported = (getattr(env, "metadata", None) or {}).get("render_modes", ())
+            if render_mode is not None and render_mode not in supported:
+                raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
+        except BaseException:
+            with contextlib.suppress(Exception):  # it may be no env at all
+                made.close()
+            raise
         return env
 
-    def make_vector(
-        self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, autoreset_mode: str, backend: str
-    ) -> Any:
-        """A ``gymnasium.vector.VectorEnv`` of ``num_envs`` lanes. Raises ``BadKwargs``, or whatever the env raises."""
-        mode = AUTORESET_MODES.get(autoreset_mode)
-        if mode is None:
-            raise BadKwargs(f"autoreset_mode: expected one of {', '.join(AUTORESET_MODES)}, got {autoreset_mode!r}")
-        if self.api == "gym":
-            raise BadKwargs(f"{self.env_id}: lanes need an env of gymnasium, this one is of gym")
-        if backend == "entry-point":
-            return self._make_entry_point(kwargs, render_mode, num_envs, mode)
-        # The observations are encoded before the next step overwrites them: no copy.
-        functions = [lambda: self._make_lane(kwargs, render_mode)] * num_envs
-        return gymnasium.vector.SyncVectorEnv(functions, copy=False, autoreset_mode=mode)
-
-    def _make_lane(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
-        env = self.make(kwargs, render_mode)
-        if kind_of(env) is not None:
-            env.close()
-            raise BadKwargs(f"num_envs: {self.env_id} is an env of many agents, which has no lanes")
-        return env
-
-    def _make_entry_point(
-        self, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, mode: gymnasium.vector.AutoresetMode
-    ) -> Any:
-        spec = gymnasium.registry.get(self.env_id)
-        if spec is None or spec.vector_entry_point is None:
-            raise BadKwargs(f"{self.env_id} has no vector entry point; serve it with --vector loop")
-
-        def build(**kwargs: Any) -> Any:
-            return gymnasium.make_vec(self.env_id, num_envs, vectorization_mode="vector_entry_point", **kwargs)
-
-        env = self._build(build, kwargs, render_mode)
-        found = env.metadata.get("autoreset_mode")
-        if found is not mode:
-            env.close()
-            has = getattr(found, "name", str(found)).lower()
-            text = f"the vector entry point of {self.env_id} has {has}, got {mode.name.lower()!r}"
-            raise BadKwargs(f"autoreset_mode: {text}")
-        return env
-
-    def _build(self, build: Callable[..., Any], kwargs: dict[str, Any], render_mode: str | None) -> Any:
+    def build_with(self, build: Callable[..., Any], kwargs: dict[str, Any], render_mode: str | None) -> Any:
+        """What ``build`` makes of the arguments of operator and agent. Raises ``BadKwargs``, or what it raises."""
         clash = sorted(set(kwargs) & ({*self.fixed} | NOT_FOR_AGENTS))
         if clash:
             raise BadKwargs(f"{self.env_id}: {', '.join(clash)} cannot be set by an agent")
@@ -120,7 +91,8 @@ class Catalogue:
         price.register()
         for module in settings.imports:
             _import(module, "--import")
-        self.entries = {env_id: _find(env_id, settings) for env_id in settings.env_ids}
+        factory = _factory(settings.factory)
+        self.entries = {env_id: _find(env_id, settings, factory) for env_id in settings.env_ids}
 
     def get(self, env_id: str) -> Entry | None:
         """The entry of exactly that id, if it is served."""
@@ -133,8 +105,17 @@ def known_ids() -> dict[str, list[str]]:
     return {"gymnasium": sorted(gymnasium.registry), "gym": sorted(import_gym().envs.registration.registry)}
 
 
-def _find(env_id: str, settings: WorkerSettings) -> Entry:
+def _factory(path: str | None) -> Factory | None:
+    try:
+        return None if path is None else Factory(path)
+    except BadFactory as error:
+        raise WrongOption(f"--factory: {error}") from error
+
+
+def _find(env_id: str, settings: WorkerSettings, factory: Factory | None) -> Entry:
     fixed = settings.kwargs_of(env_id)
+    if factory is not None and factory.makes(env_id):
+        return Entry(env_id, "factory", functools.partial(factory.make, env_id), fixed, factory)
     module_name, colon, name = env_id.partition(":")
     if colon:
         module = _import(module_name, env_id)

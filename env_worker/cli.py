@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from env_worker import options
 from env_worker.catalogue import known_ids
 from env_worker.logs import configure
 from env_worker.settings import DEFAULT_BROKER, WorkerSettings
@@ -28,35 +29,22 @@ def _root() -> None:
 
 @app.command()
 def serve(
-    env_ids: Annotated[
-        list[str], typer.Argument(metavar="ENV_ID...", help="Ids to serve, or module:Class paths. Nothing else is.")
-    ],
-    broker: Annotated[
-        str,
-        typer.Option(
-            envvar="GYMBROKER_URL", show_default=False,
-            help="amqp://user:password@host:port/vhost or amqps://...  [default: RabbitMQ on localhost]",
-        ),
-    ] = DEFAULT_BROKER,
-    capacity: Annotated[int, typer.Option(help="Episodes at once, in each process.")] = 16,
-    processes: Annotated[int, typer.Option(help="Stepper processes; about one for each core.")] = 1,
-    env_kwargs: Annotated[
-        str, typer.Option(help="JSON: keyword arguments of the envs, or {id: {...}}. Agents cannot change them.")
-    ] = "{}",
-    imports: Annotated[
-        list[str] | None, typer.Option("--import", help="Module that registers envs; may be given several times.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="Where ids are looked up: auto, gymnasium or gym.")] = "auto",
-    vector: Annotated[str, typer.Option(help="How lanes are stepped: loop, or entry-point.")] = "loop",
-    max_num_envs: Annotated[int, typer.Option(help="Most lanes of one episode.")] = 4096,
-    step_timeout: Annotated[float, typer.Option(help="Seconds that one call into an env may take.")] = 60.0,
-    idle_timeout: Annotated[
-        float, typer.Option(help="Seconds without a request until an episode ends; 0: never.")
-    ] = 7200.0,
-    drain_timeout: Annotated[float, typer.Option(help="Seconds that running episodes have after SIGTERM.")] = 30.0,
-    connect_timeout: Annotated[float, typer.Option(help="Seconds to try to reach the broker.")] = 60.0,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log in detail.")] = False,
-) -> None:  # fmt: skip
+    env_ids: options.EnvIds,
+    broker: options.Broker = DEFAULT_BROKER,
+    capacity: options.Capacity = 16,
+    processes: options.Processes = 1,
+    env_kwargs: options.EnvKwargs = "{}",
+    imports: options.Imports = None,
+    backend: options.Backend = "auto",
+    factory: options.Factory = None,
+    vector: options.Vector = "loop",
+    max_num_envs: options.MaxNumEnvs = 4096,
+    step_timeout: options.StepTimeout = 60.0,
+    idle_timeout: options.IdleTimeout = 7200.0,
+    drain_timeout: options.DrainTimeout = 30.0,
+    connect_timeout: options.ConnectTimeout = 60.0,
+    verbose: options.Verbose = False,
+) -> None:
     """Serve ENV_ID... until SIGTERM (finish, then end) or Ctrl-C (end now)."""
     configure(verbose)
     try:
@@ -68,6 +56,7 @@ def serve(
             env_kwargs=_parse_kwargs(env_kwargs),
             imports=tuple(imports or ()),
             backend=backend,
+            factory=factory,
             vector=vector,
             max_num_envs=max_num_envs,
             step_timeout=step_timeout,
@@ -81,7 +70,7 @@ def serve(
     try:
         Supervisor(settings).run()
     except WorkerFailed as error:
-        _fail(str(error), code=1)
+        _fail(str(error), code=error.exit_code)
 
 
 @app.command(name="list")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
 import numpy as np
 
 from env_worker.compat import HostedEnv
@@ -12,11 +11,13 @@ from env_worker.host import Host, RefusedRequest
 from env_worker.multi import kind_of
 from env_worker.multi_hosts import many_host
 from env_worker.spaces import to_spec
+from env_worker.vectors import make_lanes
 from protocol.coders import coder
 from protocol.specs import SequenceSpec
 
 if TYPE_CHECKING:
     from env_worker.catalogue import Entry
+    from env_worker.vectors import Lanes
     from protocol.messages import Make, Reset
     from protocol.specs import Spec
 
@@ -62,14 +63,14 @@ class SingleHost(Host):
 class LaneHost(Host):
     """N lanes behind one ``gymnasium.vector.VectorEnv``: values are stacked, as in a stacked ``Sequence`` of N."""
 
-    def __init__(self, env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> None:
-        self.env = env
-        self.api = "gymnasium"
+    def __init__(self, lanes: Lanes) -> None:
+        self.env = env = lanes.env
+        self.api = lanes.api
         self.observation_space: Spec = to_spec(env.single_observation_space)
         self.action_space: Spec = to_spec(env.single_action_space)
-        graph = gymnasium.spaces.GraphInstance
         self._observations = coder(SequenceSpec(self.observation_space, stack=True), bounds=False, name="observation")
-        self._actions = coder(SequenceSpec(self.action_space, stack=True), bounds=True, graph=graph, name="actions")
+        stacked = SequenceSpec(self.action_space, stack=True)
+        self._actions = coder(stacked, bounds=True, graph=lanes.graph, name="actions")
 
     def reset(self, request: Reset) -> dict[str, Any]:
         """Fields of the percept; of the lanes in ``mask``, or of all. Raises as ``SingleHost.reset``."""
@@ -109,5 +110,5 @@ def host(make: Make, entry: Entry, vector: str) -> Host:
         env = entry.make(make.kwargs, make.render_mode)
         kind = kind_of(env)
         return SingleHost(env) if kind is None else many_host(kind, env)
-    env = entry.make_vector(make.kwargs, make.render_mode, make.num_envs, make.autoreset_mode or "next_step", vector)
-    return LaneHost(env)
+    mode = make.autoreset_mode or "next_step"
+    return LaneHost(make_lanes(entry, make.kwargs, make.render_mode, make.num_envs, mode, vector))

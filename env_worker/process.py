@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from broker.errors import BrokerError
-from env_worker.catalogue import Catalogue, CatalogueError
+from env_worker.catalogue import Catalogue, CatalogueError, WrongOption
 from env_worker.logs import configure
 from env_worker.pulse import Pulse
 from env_worker.service import Control, serve
@@ -35,7 +35,8 @@ EXIT_HUNG = 75
 
 
 def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
-    """Body of the process. Says ``("ready", name)`` or ``("failed", text)`` to ``pipe``; hears ``("drain", seconds)``.
+    """Body of the process. Hears ``("drain", seconds)`` from ``pipe``, and says one of these to it:
+    ``("ready", name)``; ``("refused", text)`` for an option that cannot be followed; ``("failed", text)``.
 
     It ends when it is drained, and at once when the other end of ``pipe`` is gone, because its supervisor is.
     """
@@ -49,7 +50,8 @@ def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
         threading.Thread(target=_watch, args=(settings, stepper, control, pulse, pipe), daemon=True).start()
         serve(settings, stepper, control, ready=lambda: pipe.send(("ready", stepper.name)))
     except (CatalogueError, BrokerError) as error:
-        pipe.send(("failed", str(error)))  # the supervisor decides whether that ends the worker
+        what = "refused" if isinstance(error, WrongOption) else "failed"
+        pipe.send((what, str(error)))  # the supervisor decides whether that ends the worker
         raise SystemExit(1) from None
 
 

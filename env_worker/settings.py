@@ -27,6 +27,8 @@ class WorkerSettings:
     imports: tuple[str, ...] = ()
     """Modules that register envs when they are imported."""
     backend: str = "auto"
+    factory: str | None = None
+    """``module:attribute`` of an object that makes envs; see ``env_worker.factory``."""
     step_timeout: float = 60.0
     """A call into an env (build, reset, step, render, close) that takes longer is ended, with its process."""
     idle_timeout: float = 7200.0

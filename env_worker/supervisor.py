@@ -37,6 +37,10 @@ MAX_PAUSE_S = 30.0
 class WorkerFailed(Exception):
     """A stepper process cannot serve: the text says why (unknown env, broker unreachable, wrong credentials)."""
 
+    def __init__(self, text: str, exit_code: int = 1) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
 
 @dataclass(eq=False)
 class _Child:
@@ -133,9 +137,9 @@ class Supervisor:
         try:
             while child.pipe.poll():
                 what, text = child.pipe.recv()
-                if what == "failed":
+                if what in ("failed", "refused"):
                     if not self._served:  # nothing has ever worked: it is the command line, or the broker
-                        raise WorkerFailed(text)
+                        raise WorkerFailed(text, exit_code=2 if what == "refused" else 1)
                     child.failure = text
                     continue
                 self._served = True

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gymnasium
-import numpy as np
 import pytest
 
 from env_worker.catalogue import BadKwargs, Catalogue, CatalogueError, Entry, known_ids
 from env_worker.settings import WorkerSettings
+from env_worker.vectors import make_lanes
 
 COUNTING = "tests.support.envs:Counting"
 REGISTERS = "tests.support.registers"
@@ -102,36 +101,4 @@ def test_a_render_mode_that_the_env_has_not_is_refused_with_those_it_has():
 def test_the_render_mode_human_is_refused(lanes):
     found = entry("CartPole-v1")
     with pytest.raises(BadKwargs, match="human draws at the worker"):
-        found.make({}, "human") if lanes is None else found.make_vector({}, "human", lanes, "next_step", "loop")
-
-
-@pytest.mark.parametrize("mode", ["next_step", "same_step", "disabled"])
-def test_lanes_of_a_loop_are_stepped_together_in_the_mode_asked_for(mode):
-    env = entry(COUNTING, env_kwargs={"limit": 3}).make_vector({}, None, 2, mode, "loop")
-    env.reset(seed=1)
-
-    assert env.metadata["autoreset_mode"] is gymnasium.vector.AutoresetMode[mode.upper()]
-    assert env.step(np.array([0, 2]))[1].tolist() == [0.0, 2.0]
-    env.close()
-
-
-def test_an_entry_point_gives_the_vector_env_that_was_registered():
-    env = entry("CartPole-v1").make_vector({}, None, 3, "next_step", "entry-point")
-
-    assert (env.num_envs, type(env.unwrapped).__name__) == (3, "CartPoleVectorEnv")
-    env.close()
-
-
-@pytest.mark.parametrize(
-    ("env_id", "settings", "mode", "backend", "text"),
-    [
-        ("CartPole-v1", {}, "sometimes", "loop", "autoreset_mode: expected one of .*, got 'sometimes'"),
-        ("CartPole-v1", {"backend": "gym"}, "next_step", "loop", "lanes need an env of gymnasium"),
-        ("Acrobot-v1", {}, "next_step", "entry-point", "Acrobot-v1 has no vector entry point"),
-        (COUNTING, {}, "next_step", "entry-point", "Counting has no vector entry point"),
-        ("CartPole-v1", {}, "same_step", "entry-point", "autoreset_mode: .* has next_step, got 'same_step'"),
-    ],
-)
-def test_lanes_that_cannot_be_had_are_refused_with_the_reason(env_id, settings, mode, backend, text):
-    with pytest.raises(BadKwargs, match=text):
-        entry(env_id, **settings).make_vector({}, None, 2, mode, backend)
+        found.make({}, "human") if lanes is None else make_lanes(found, {}, "human", lanes, "next_step", "loop")

@@ -1,0 +1,61 @@
+"""The options of ``env-worker serve``: what each is called, and what its help says. What they mean: ``settings``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+_MAKING = "How envs are made"
+_LANES = "Lanes"
+_TIMES = "Time limits"
+
+EnvIds = Annotated[
+    list[str], typer.Argument(metavar="ENV_ID...", help="Ids to serve, or module:Class paths. Nothing else is.")
+]
+Broker = Annotated[
+    str,
+    typer.Option(
+        envvar="GYMBROKER_URL", show_default=False,
+        help="amqp://user:password@host:port/vhost or amqps://...  [default: RabbitMQ on localhost]",
+    ),
+]  # fmt: skip
+Capacity = Annotated[int, typer.Option(help="Episodes at once, in each process.")]
+Processes = Annotated[int, typer.Option(help="Stepper processes; about one for each core.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log in detail.")]
+
+EnvKwargs = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_MAKING,
+        help="JSON: keyword arguments of the envs, or {id: {...}}. Agents cannot change them.",
+    ),
+]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option("--import", rich_help_panel=_MAKING, help="Module that registers envs; may be given several times."),
+]
+Backend = Annotated[
+    str, typer.Option(rich_help_panel=_MAKING, help="Where ids are looked up: auto, gymnasium or gym.")
+]
+Factory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:ATTRIBUTE", rich_help_panel=_MAKING,
+        help="Object that makes envs, and may change what they give: for simulators with an API of their own.",
+    ),
+]  # fmt: skip
+
+Vector = Annotated[str, typer.Option(rich_help_panel=_LANES, help="How lanes are stepped: loop, or entry-point.")]
+MaxNumEnvs = Annotated[int, typer.Option(rich_help_panel=_LANES, help="Most lanes of one episode.")]
+
+StepTimeout = Annotated[
+    float, typer.Option(rich_help_panel=_TIMES, help="Seconds that one call into an env may take.")
+]
+IdleTimeout = Annotated[
+    float, typer.Option(rich_help_panel=_TIMES, help="Seconds without a request until an episode ends; 0: never.")
+]
+DrainTimeout = Annotated[
+    float, typer.Option(rich_help_panel=_TIMES, help="Seconds that running episodes have after SIGTERM.")
+]
+ConnectTimeout = Annotated[float, typer.Option(rich_help_panel=_TIMES, help="Seconds to try to reach the broker.")]

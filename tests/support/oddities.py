@@ -1,0 +1,63 @@
+"""Envs whose spaces make no lanes."""
+
+from __future__ import annotations
+
+import gymnasium
+from gymnasium import spaces
+
+from env_worker.compat import import_gym
+
+gym = import_gym()
+
+
+class Riddle(spaces.Space):
+    """A space that nobody knows."""
+
+
+class GymRiddle(gym.spaces.Space):
+    """The same of gym."""
+
+
+GymRiddle.__name__ = "Riddle"
+
+
+class Oddity:
+    """Counts how many of it there are."""
+
+    opened = closed = 0
+
+    def __init__(self) -> None:
+        Oddity.opened += 1
+
+    def reset(self, *, seed=None, options=None):
+        return 0, {}
+
+    def step(self, action):
+        return 0, 0.0, False, False, {}
+
+    def close(self):
+        Oddity.closed += 1
+
+
+class Unbatchable(Oddity, gymnasium.Env):
+    """It observes what nobody knows."""
+
+    observation_space = Riddle()
+    action_space = spaces.Discrete(2)
+
+
+class GymUnbatchable(Oddity, gym.Env):
+    """The same of gym."""
+
+    observation_space = GymRiddle()
+    action_space = gym.spaces.Discrete(2)
+
+
+class Growing(Oddity, gymnasium.Env):
+    """Each has a larger space than the one before."""
+
+    action_space = spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = spaces.Discrete(Oddity.opened)
