@@ -33,22 +33,31 @@ _PERCEPT_QUEUE = topology.percept_key("<any>", "<any>")
 _REQUESTS_QUEUE = topology.requests_queue("<rest>")
 _OBSERVER_QUEUE = "observer.<any>.<any>"
 _EVALUATION_QUEUE = "evaluation.<rest>"
-_ENV_QUEUES = (_REQUESTS_QUEUE, _ACT_QUEUE, _OBSERVER_QUEUE)
+_WORLD_QUEUE = "world.<any>"
+_ENV_QUEUES = (_REQUESTS_QUEUE, _ACT_QUEUE, _WORLD_QUEUE, _OBSERVER_QUEUE)
 _AGENT_QUEUES = (_PERCEPT_QUEUE, _OBSERVER_QUEUE, _EVALUATION_QUEUE)
 
 ENV = Permissions(
     configure=_pattern(*topology.EXCHANGES, *_ENV_QUEUES),
-    write=_pattern(topology.PERCEPTS, topology.EVENTS, topology.PRESENCE, topology.DEAD, *_ENV_QUEUES),
-    read=_pattern(topology.REQUESTS, topology.ACTS, topology.PRESENCE, topology.DEAD, *_ENV_QUEUES),
+    write=_pattern(
+        topology.PERCEPTS, topology.WORLDS, topology.EVENTS, topology.PRESENCE, topology.DEAD, *_ENV_QUEUES
+    ),
+    read=_pattern(
+        topology.REQUESTS, topology.ACTS, topology.WORLDS, topology.PRESENCE, topology.DEAD, *_ENV_QUEUES
+    ),
 )
-"""Env workers declare all exchanges, own act queues, and consume requests. ``gym.dead`` is an exchange and a queue."""
+"""Env workers declare all exchanges, own act and world queues, and consume requests. They also hand a ``make`` on to
+the host of its world. ``gym.dead`` is an exchange and a queue."""
 
 AGENT = Permissions(
     configure=_pattern(*_AGENT_QUEUES),
-    write=_pattern(topology.REQUESTS, topology.ACTS, topology.PRESENCE, topology.EVALUATIONS, *_AGENT_QUEUES),
+    write=_pattern(
+        topology.REQUESTS, topology.ACTS, topology.WORLDS, topology.PRESENCE, topology.EVALUATIONS, *_AGENT_QUEUES
+    ),
     read=_pattern(topology.PERCEPTS, topology.EVENTS, topology.PRESENCE, topology.EVALUATIONS, *_AGENT_QUEUES),
 )
-"""Agents own percept queues and those of their shared evaluations, and declare no exchange."""
+"""Agents own percept queues and those of their shared evaluations, and declare no exchange. They ask the host of a
+world for a seat, and never host one."""
 
 
 def rabbitmqctl_commands(vhost: str, env_user: str, agent_user: str) -> list[list[str]]:

@@ -7,6 +7,7 @@ exchange           kind    queue                                       declared 
 ``gym.acts``       direct  ``episode.<id>.act.<incarnation>`` excl.    env worker      requests of one episode
 ``gym.percepts``   direct  ``episode.<id>.percept.<incarnation>`` ex.  agent worker    replies of one episode
 ``gym.events``     topic   ``observer.<incarnation>.<n>`` exclusive    observer        lossy: what happened
+``gym.worlds``     direct  ``world.<hash>`` exclusive                  env worker      ``make`` for a seat of a world
 ``gym.presence``   topic   ``observer.<incarnation>.<n>`` exclusive    both            lossy: who is there
 ``gym.dead``       fanout  ``gym.dead`` durable, bounded               env worker      ``make`` that expired
 =================  ======  ==========================================  ==============  ==========================
@@ -16,6 +17,8 @@ evaluation; ``evaluation.<id>.player.<incarnation>`` exclusive, of each that pla
 durable, one message: how far it has come.
 
 Exchanges are declared by env workers only, so that an agent needs no right to configure them.
+
+The queue of a world is exclusive, and so it elects: whoever declares it hosts the world, and nobody else can.
 """
 
 from __future__ import annotations
@@ -28,13 +31,14 @@ from typing import Any, Literal
 REQUESTS = "gym.requests"
 ACTS = "gym.acts"
 PERCEPTS = "gym.percepts"
+WORLDS = "gym.worlds"
 EVENTS = "gym.events"
 PRESENCE = "gym.presence"
 DEAD = "gym.dead"
 EVALUATIONS = "gym.evaluations"
 
 EXCHANGES = {
-    REQUESTS: "direct", ACTS: "direct", PERCEPTS: "direct", EVALUATIONS: "direct",
+    REQUESTS: "direct", ACTS: "direct", PERCEPTS: "direct", WORLDS: "direct", EVALUATIONS: "direct",
     EVENTS: "topic", PRESENCE: "topic", DEAD: "fanout",
 }  # fmt: skip
 
@@ -107,6 +111,12 @@ def evaluation_kept_key(evaluation: str) -> str:
     return f"{evaluation}.kept"
 
 
+def world_key(env_id: str, world: str) -> str:
+    """Key, and name of the queue, of ``make`` messages for the seats of a world: the same for all who name both."""
+    named = f"{len(env_id)}:{env_id}{world}"  # no two pairs of names give the same text
+    return f"world.{hashlib.sha256(named.encode()).hexdigest()[:32]}"
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
     """How a queue is declared. It is either durable and shared, or exclusive to the connection that declares it."""
@@ -146,8 +156,11 @@ def requests_spec(env_id: str) -> QueueSpec:
 
 
 def inbox_spec(exchange: str, name: str) -> QueueSpec:
-    """The queue of one side of an episode. An agent that reads too slowly loses the oldest replies; a worker none."""
-    return QueueSpec(shortstr(name), INBOX_LENGTH, "reject-publish" if exchange == ACTS else "drop-head")
+    """The queue of one side of an episode, or of the host of a world.
+
+    An agent that reads too slowly loses the oldest replies; a worker loses nothing.
+    """
+    return QueueSpec(shortstr(name), INBOX_LENGTH, "reject-publish" if exchange in (ACTS, WORLDS) else "drop-head")
 
 
 def observer_spec(name: str) -> QueueSpec:

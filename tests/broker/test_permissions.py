@@ -155,6 +155,20 @@ def test_an_agent_may_neither_declare_exchanges_nor_serve_nor_own_act_queues(use
     assert not agent.closed
 
 
+def test_an_agent_may_ask_the_host_of_a_world_but_neither_host_one_nor_hear_who_asks(users):
+    env, agent, mailbox = users.env, users.agent, users.env.mailbox()
+    key = topology.world_key("Env-v0", "table")
+    env.inbox(topology.WORLDS, [key], mailbox, "world", prefetch=4, deadline=soon())
+    for connection in (env, agent):
+        assert connection.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.ROUTED
+        env.ack(mailbox.get(soon()))
+    with pytest.raises(broker.AccessRefused, match="world"):
+        agent.inbox(topology.WORLDS, [f"{key}0"], agent.mailbox(), "world", prefetch=4, deadline=soon())
+    key = topology.percept_key(EPISODE, "spy")
+    with pytest.raises(broker.AccessRefused, match=r"gym\.worlds"):  # its own queue, but bound to worlds
+        agent.inbox(topology.WORLDS, [key], agent.mailbox(), "act", prefetch=1, deadline=soon())
+
+
 def test_a_worker_may_not_own_percept_queues_or_read_percepts(users):
     env = users.env
     key = topology.percept_key(EPISODE, env.incarnation)
@@ -184,6 +198,7 @@ RAW = {
         ("agent", "requests.Kept-v0"),
         ("agent", topology.DEAD),
         ("agent", topology.act_key(EPISODE, "i")),
+        ("agent", topology.world_key("Env-v0", "table")),
         ("env", topology.percept_key(EPISODE, "i")),
         ("env", topology.evaluation_kept_key(topology.evaluation_key("shared"))),
         ("env", "anything"),

@@ -1,0 +1,89 @@
+"""An exclusive queue elects: of all who declare it one gets it, over both transports. Worlds stand on this."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+import pytest
+
+import broker
+from broker import Receipt, topology
+from tests.broker.site import bodies, eventually, quiet, soon
+
+
+@pytest.fixture
+def key() -> str:
+    """Of a world that no other test has."""
+    return topology.world_key("Env-v0", secrets.token_hex(4))
+
+
+def test_of_many_that_ask_at_once_one_is_the_host_and_all_others_go_on(site, connect, key):
+    candidates = [connect() for _ in range(8)]
+    boxes = [one.mailbox() for one in candidates]
+    start, outcomes = threading.Barrier(8), [None] * 8
+
+    def stand(number: int) -> None:
+        start.wait(10)
+        try:
+            outcomes[number] = candidates[number].inbox(
+                topology.WORLDS, [key], boxes[number], "world", prefetch=4, deadline=soon()
+            )
+        except broker.QueueTaken as refusal:
+            outcomes[number] = refusal
+
+    threads = [threading.Thread(target=stand, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    elected = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, broker.QueueTaken)]
+    assert len(elected) == 1
+    for one in candidates:  # whoever lost hands on what it has
+        assert one.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.ROUTED
+    assert bodies(boxes[elected[0]], 4) == [b"make"] * 4  # prefetch
+    assert all(quiet(box) for number, box in enumerate(boxes) if number != elected[0])
+
+
+def test_who_is_refused_keeps_the_queues_and_the_messages_that_it_has(site, connect, key):
+    acts, act_key = site.acts()
+    host = connect()
+    host.inbox(topology.WORLDS, [key], host.mailbox(), "world", prefetch=4, deadline=soon())
+    for number in range(20):
+        site.agent.send(topology.ACTS, act_key, b"%d" % number)
+        with pytest.raises(broker.QueueTaken, match=key):
+            site.env.inbox(topology.WORLDS, [key], acts, "world", prefetch=4, deadline=soon())
+        arrival = acts.get(soon())
+        assert (arrival.token, arrival.body) == ("acts", b"%d" % number)
+        site.env.ack(arrival)
+
+
+@pytest.mark.parametrize("end", ["cancel", "close"])
+def test_the_name_is_free_when_the_host_has_gone(site, connect, key, end):
+    host, heir = connect(), site.env
+    found = host.inbox(topology.WORLDS, [key], host.mailbox(), "world", prefetch=4, deadline=soon())
+    if end == "cancel":
+        host.cancel(found)
+    else:
+        host.close()
+
+    def is_heir():
+        try:
+            heir.inbox(topology.WORLDS, [key], heir.mailbox(), "world", prefetch=4, deadline=soon())
+        except broker.QueueTaken:
+            return False
+        return True
+
+    eventually(is_heir, "the heir hosts")
+
+
+def test_a_make_for_a_world_that_nobody_hosts_comes_back(site, key):
+    assert site.env.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.UNROUTABLE
+
+
+def test_a_world_is_named_by_its_env_and_its_name_and_by_nothing_else():
+    pairs = [("a", "bc"), ("ab", "c"), ("a", "b"), ("1:a", ""), ("a", "1:a"), ("", "a")]
+    keys = {topology.world_key(*pair) for pair in pairs}
+    assert len(keys) == len(pairs)
+    assert topology.world_key("a", "bc") in keys
+    assert all(len(key) == len("world.") + 32 for key in keys)
