@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import string
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from protocol.specs import (
     BoxSpec,
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_CHARACTERS = f"{string.digits}{string.ascii_letters}{string.punctuation} \n"
+ANY_TEXT = TextSpec(min_length=0, max_length=1024, characters=_CHARACTERS)
+"""For a space of strings that an env brings itself, such as MiniGrid's missions: what is in it only its code knows."""
+
+
 class UnsupportedSpace(TypeError):
     """A space that is none of the ten of Gymnasium, or uses a dtype that cannot travel."""
 
@@ -30,12 +38,14 @@ def to_spec(space: Any) -> Spec:
     """The spec of a gymnasium or gym 0.26 space. Raises ``UnsupportedSpace``.
 
     Goes by the names of the classes that a space descends from, because gym's spaces are not gymnasium's, and an env
-    may bring a subclass of its own.
+    may bring a subclass of its own. Any other space of strings is told as ``ANY_TEXT``.
     """
     for kind in type(space).__mro__:
         convert = _CONVERT.get(kind.__name__)
         if convert is not None:
             return convert(space)
+    if getattr(space, "dtype", None) == np.dtype(str):
+        return ANY_TEXT
     raise UnsupportedSpace(f"{type(space).__name__} is none of the ten Gymnasium spaces: {', '.join(_CONVERT)}")
 
 

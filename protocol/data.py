@@ -21,7 +21,8 @@ dtype codes: 0 bool (one byte, 0 or 1), 1-4 int8 to int64, 5-8 uint8 to uint64, 
 
 What arrives is of the type that was sent, bit for bit, NaN payloads included; arrays are writable, native-endian on
 little-endian hosts and C-contiguous. A subclass of str, bytes, int, float, list, dict, tuple or ndarray arrives as its
-base, a bytearray as bytes; a value of any other type as ``Opaque``.
+base, a bytearray as bytes, an array of another library (jax, torch: what has ``__dlpack__``) as one of numpy; a value
+of any other type as ``Opaque``.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def parts(value: Any, limits: Limits) -> list[Any] | None:
             return []
         _check_length(value.size + 1, limits)
         return [None, *_items(value)]
-    return None
+    array = _foreign_array(value)
+    return None if array is None else parts(array, limits)
 
 
 def default(value: Any) -> Any:
@@ -117,8 +119,8 @@ def default(value: Any) -> Any:
         return float.__float__(value)
     if issubclass(cls, bytes | bytearray):
         return b"".join((value,))
-    name = value.type_name if cls is Opaque else _type_name(value)
-    return msgpack.ExtType(OPAQUE, _cut(name, 255) or b"?")
+    array = _foreign_array(value)
+    return _opaque(value) if array is None else _array(array)
 
 
 def revive(limits: Limits, code: int, payload: bytes) -> Any:
@@ -179,6 +181,18 @@ def _travels(array: np.ndarray[Any, Any]) -> bool:
     return array.dtype.kind in "OU" or code_of(array.dtype) is not None
 
 
+def _foreign_array(value: Any) -> np.ndarray[Any, Any] | None:
+    """The same array of numpy, if ``value`` is an array of another library that numpy can take over."""
+    cls = type(value)
+    if issubclass(cls, (np.ndarray, np.generic)) or not any("__dlpack__" in vars(kind) for kind in cls.__mro__):
+        return None
+    try:
+        array = np.asarray(value)
+    except Exception:  # noqa: BLE001 - a stranger's: on another device, under a gradient, of a dtype that numpy lacks
+        return None
+    return array if array.dtype.kind != "O" and _travels(array) else None
+
+
 def _items(array: np.ndarray[Any, Any]) -> list[Any]:
     flat = np.asarray(array).reshape(-1)
     return [flat[index] for index in range(flat.size)]  # tolist() would make lists of arrays within
@@ -196,6 +210,11 @@ def _array(array: np.ndarray[Any, Any]) -> Any:
         assert code is not None, "_travels said so"
         head, dtype = bytes((code,)) + extents, DTYPES[code]
     return msgpack.ExtType(ARRAY, b"".join((head, np.asarray(array, dtype, order="C").data)))
+
+
+def _opaque(value: Any) -> Any:
+    name = value.type_name if type(value) is Opaque else _type_name(value)
+    return msgpack.ExtType(OPAQUE, _cut(name, 255) or b"?")
 
 
 def _integer(value: int) -> Any:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-import numpy as np
 
 from protocol.data import ARRAY, CODES, MARKS, default, parts, regroup, revive
 from protocol.errors import DecodeError, EncodeError
@@ -247,8 +246,8 @@ def _admit(value: Any, limits: Limits, header: int) -> bool:  # noqa: C901 - a c
                         break
                     odd_keys = odd_keys or (cls is not list and issubclass(cls, dict) and _are_odd(item))
                     below += entries
-                elif isinstance(item, np.ndarray):
-                    space -= item.nbytes
+                else:
+                    space -= getattr(item, "nbytes", 0)  # of an array, or of one of another library
         if room < 0:
             raise ValueError(f"more than {limits.items} items")
         if space < 0:

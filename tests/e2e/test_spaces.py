@@ -102,6 +102,16 @@ def test_a_space_of_an_unknown_kind_is_named():
         to_spec(Odd())
 
 
+def test_a_space_of_strings_of_an_env_s_own_kind_is_told_as_text():
+    class Missions(gymnasium.Space):
+        def __init__(self):
+            super().__init__(dtype=str)
+
+    space = to_space(to_spec(spaces.Dict(mission=Missions())), gymnasium.spaces)["mission"]
+    assert type(space) is spaces.Text
+    assert "Pick up the ball, then go to (3, 4)!\n" in space
+
+
 def test_a_subclass_of_a_space_goes_as_what_it_descends_from():
     class Mine(spaces.Discrete):
         pass

@@ -164,6 +164,39 @@ class TestRoundTrip:
         assert list(unpack(pack(value))) == ["b", "a"]
 
 
+class TestArrayOfAnotherLibrary:
+    """As jax's and torch's are: they have ``__dlpack__`` and give themselves to numpy."""
+
+    class Foreign:
+        def __init__(self, array, error=None):
+            self.array, self.error, self.nbytes = array, error, array.nbytes
+
+        def __dlpack__(self):
+            raise AssertionError("numpy needs no more than __array__")
+
+        def __array__(self, dtype=None, copy=None):
+            if self.error is not None:
+                raise self.error
+            return self.array
+
+    @pytest.mark.parametrize("array", [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(2, np.int16)])
+    def test_it_arrives_as_one_of_numpy(self, array):
+        arrived = unpack(pack({"at": [self.Foreign(array)]}))["at"][0]
+        assert same(arrived, array)
+        assert arrived.flags.writeable
+
+    def test_one_that_numpy_cannot_take_over_is_told_by_its_type(self):
+        for error in (RuntimeError("needs a gradient"), None):
+            value = self.Foreign(np.zeros(2, [("strange", "i4")]), error)
+            assert unpack(pack([value]))[0].type_name.endswith("Foreign")
+
+    def test_it_counts_against_the_limits_as_one_of_numpy_does(self):
+        with pytest.raises(EncodeError, match="at most 256 can be sent"):
+            pack(self.Foreign(np.zeros(33)), Limits(array_bytes=256))
+        with pytest.raises(EncodeError, match="more than 1000 bytes"):
+            pack([self.Foreign(np.zeros(32))] * 5, Limits(body_bytes=1000, array_bytes=256))
+
+
 class TestOpaque:
     @pytest.mark.parametrize(
         ("value", "name"),
