@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.rabbit import Rabbit
+from tools.rabbit import Rabbit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

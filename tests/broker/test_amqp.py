@@ -14,7 +14,7 @@ import pytest
 import broker
 from broker import Kind, Receipt, topology
 from tests.broker.site import bodies, eventually, quiet, soon
-from tests.support.rabbit import free_ports
+from tools.rabbit import free_ports
 
 PASSWORD = "s3cret-pa55"
 

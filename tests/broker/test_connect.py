@@ -12,8 +12,8 @@ import pytest
 
 import broker
 from tests.broker.site import eventually
-from tests.support.rabbit import free_ports
 from tests.support.relay import Relay
+from tools.rabbit import free_ports
 
 
 def test_a_broker_that_comes_up_late_is_waited_for_and_each_wait_is_told(rabbit, caplog):

@@ -10,8 +10,8 @@ import pytest
 import broker
 from broker import Receipt, topology
 from tests.broker.site import soon
-from tests.support import rabbit as rig
-from tests.support.rabbit import Rabbit, RabbitFailed, answers_amqp
+from tools import rabbit as rig
+from tools.rabbit import Rabbit, RabbitFailed, answers_amqp
 
 
 def test_where_rabbitmq_is_missing_the_tests_fail_and_say_what_to_do(monkeypatch):

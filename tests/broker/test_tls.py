@@ -7,7 +7,7 @@ import pytest
 import broker
 from broker import topology
 from tests.broker.site import bodies, soon
-from tests.support import certificates
+from tools import certificates
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from agent_worker import RemoteEnv
 from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, WorkerLost
 from broker import connect, shared, topology
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
-from tests.support.rabbit import Rabbit
+from tools.rabbit import Rabbit
 
 COUNTING = "tests.support.envs:Counting"
 RAISING = "tests.support.envs:Raising"

@@ -199,7 +199,7 @@ def test_list_shows_what_can_be_served():
 
 
 def test_the_first_connect_is_retried_until_the_broker_is_there(tmp_path):
-    from tests.support.rabbit import Rabbit
+    from tools.rabbit import Rabbit
 
     late = Rabbit()
     try:

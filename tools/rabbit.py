@@ -1,4 +1,4 @@
-"""A private RabbitMQ for tests: its own ports, node name, cookie, data and log, in a folder that goes away with it.
+"""A private RabbitMQ for tests and benchmarks: its own ports, node name, cookie, data and log, in a folder of its own.
 
 ``Rabbit()`` prepares, ``start()`` starts and waits until it answers, ``stop()`` and ``kill()`` end it in peace or not,
 ``start()`` again brings it back with its data on the same port, ``close()`` ends it and removes everything. Several
@@ -19,17 +19,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support import certificates
+from tools import certificates
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 START_S = 90.0
 STOP_S = 30.0
 MISSING = (
-    f"the tests need RabbitMQ, and {BIN}/rabbitmq-server is not there. `make test` installs it where it may; or run "
-    "`apt-get install rabbitmq-server`; or name a broker for tests: GYMBROKER_TEST_URL=amqp://user:password@host:port/"
+    f"RabbitMQ is needed, and {BIN}/rabbitmq-server is not there. `make test` and `make bench` install it where they "
+    "may; or run `apt-get install rabbitmq-server`; or name a broker for tests: "
+    "GYMBROKER_TEST_URL=amqp://user:password@host:port/"
 )
 CONFIG = """\
 loopback_users.guest = true
@@ -41,9 +43,9 @@ collect_statistics_interval = 60000
 """
 TLS_CONFIG = """\
 listeners.ssl.1 = 127.0.0.1:{port}
-ssl_options.cacertfile = {folder}/ca.pem
-ssl_options.certfile = {folder}/server.pem
-ssl_options.keyfile = {folder}/server.key
+ssl_options.cacertfile = @FOLDER@/ca.pem
+ssl_options.certfile = @FOLDER@/server.pem
+ssl_options.keyfile = @FOLDER@/server.key
 ssl_options.verify = verify_none
 ssl_options.fail_if_no_peer_cert = false
 """
@@ -53,22 +55,37 @@ class RabbitFailed(AssertionError):
     """RabbitMQ is not installed, or did not start or stop."""
 
 
-class Rabbit:
-    """One private RabbitMQ node on 127.0.0.1. ``tls=True`` adds a TLS listener with a certificate of its own CA."""
+ERL_ARGS = "+sbwt short +sbwtdcpu none +sbwtdio none"
+"""Schedulers that spin a little answer in 250 us instead of 400."""
 
-    def __init__(self, *, tls: bool = False) -> None:
+
+class Rabbit:
+    """One private RabbitMQ node on 127.0.0.1.
+
+    Args:
+        tls: add a TLS listener with a certificate of its own CA.
+        config: its rabbitmq.conf; ``@FOLDER@`` in it stands for the node's own folder.
+        files: further files of that folder, by name.
+        erl_args: further arguments of the Erlang VM.
+    """
+
+    def __init__(
+        self, *, tls: bool = False, config: str = CONFIG, files: Mapping[str, str] | None = None,
+        erl_args: str = ERL_ARGS,
+    ) -> None:  # fmt: skip
         if not (BIN / "rabbitmq-server").exists():
             raise RabbitFailed(MISSING)
         self.folder = Path(tempfile.mkdtemp(prefix="gymbroker-rabbit-"))
         self.port, self.tls_port, dist_port, epmd_port = free_ports(4)
         self.node = f"gymbroker-{secrets.token_hex(4)}@localhost"
-        config = CONFIG
         if tls:
             certificates.make(self.folder)
-            config += TLS_CONFIG.format(port=self.tls_port, folder=self.folder)
-        (self.folder / "rabbitmq.conf").write_text(config)
+            config += TLS_CONFIG.format(port=self.tls_port)
+        (self.folder / "rabbitmq.conf").write_text(config.replace("@FOLDER@", str(self.folder)))
+        for name, text in (files or {}).items():
+            (self.folder / name).write_text(text)
         (self.folder / "enabled_plugins").write_text("[].\n")
-        self._environment = self._make_environment(dist_port, epmd_port)
+        self._environment = self._make_environment(dist_port, epmd_port, erl_args)
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd = subprocess.Popen(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"], env=self._environment)
 
@@ -81,9 +98,9 @@ class Rabbit:
         """Address for another user or virtual host (percent-encoded)."""
         return f"amqp://{user}:{password}@127.0.0.1:{self.port}/{vhost}"
 
-    def tls_url(self, options: str = "") -> str:
+    def tls_url(self, options: str = "", user: str = "guest", password: str = "guest") -> str:
         """Address of the TLS listener, with ``options`` as its query."""
-        return f"amqps://guest:guest@localhost:{self.tls_port}/%2F?{options}"
+        return f"amqps://{user}:{password}@localhost:{self.tls_port}/%2F?{options}"
 
     @property
     def ca(self) -> Path:
@@ -167,7 +184,7 @@ class Rabbit:
         with suppress(ProcessLookupError):  # the VM's own children, in the session that we gave it
             os.killpg(server.pid, signal.SIGKILL)
 
-    def _make_environment(self, dist_port: int, epmd_port: int) -> dict[str, str]:
+    def _make_environment(self, dist_port: int, epmd_port: int, erl_args: str) -> dict[str, str]:
         folder = str(self.folder)
         return {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
@@ -185,9 +202,8 @@ class Rabbit:
             "RABBITMQ_MNESIA_BASE": f"{folder}/data",
             "RABBITMQ_LOG_BASE": f"{folder}/log",
             "RABBITMQ_PID_FILE": f"{folder}/pid",
-            # schedulers that spin a little answer in 250 us instead of 400; none needs to write a crash dump
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt short +sbwtdcpu none +sbwtdio none",
-            "ERL_CRASH_DUMP_SECONDS": "0",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": erl_args,
+            "ERL_CRASH_DUMP_SECONDS": "0",  # none needs to write one
             "RUNNING_UNDER_SYSTEMD": "true",  # the start script becomes the VM instead of watching over it
         }
 

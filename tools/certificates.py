@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and a server certificate for ``localhost`` that it signs. Needs ``openssl``."""
+"""A throw-away certificate authority, and a server certificate for ``localhost`` that it signs. Needs ``openssl``."""
 
 from __future__ import annotations
 
