@@ -1,7 +1,8 @@
 """A thread that looks after open sessions: it closes those whose env was dropped, and brings back broken ones.
 
 The garbage collector may strike anywhere, also inside a lock of the broker's; so a finalizer only puts the session in
-a ``SimpleQueue``, whose ``put`` is reentrant, and the closing is done here. And an agent that is busy training does not
+a ``SimpleQueue``, whose ``put`` is reentrant, and the closing is done here. So does a ``close`` that strikes there:
+wrappers of libraries close in ``__del__``, and programs in signal handlers. And an agent that is busy training does not
 read its connection: when that breaks, it is here that the worker is told that the agent still lives.
 """
 
@@ -11,6 +12,7 @@ import atexit
 import logging
 import os
 import queue
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -44,6 +46,20 @@ def watch(session: Session) -> None:
 def drop(session: Session) -> None:
     """Close ``session`` soon. May be called anywhere, also by the garbage collector inside of a lock."""
     _dropped.put(session)
+
+
+def interrupts() -> bool:
+    """Whether who calls was called in the middle of a request or of the broker's work, by the same thread.
+
+    It may hold a lock then that closing needs: any lock of ours is held by a frame of one of these modules.
+    """
+    frame = sys._getframe(1).f_back
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if name.startswith("broker.") or name == "agent_worker.session":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _run() -> None:

@@ -203,6 +203,9 @@ class Session:
 
     def close(self, timeout: float, reason: str = "") -> None:
         """End the episode, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
+        if caretaker.interrupts():
+            caretaker.drop(self)
+            return
         with self._using:
             self._close(timeout, reason)
 

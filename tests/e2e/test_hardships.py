@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 
+import gymnasium
 import pytest
 
 import gymbroker
-from agent_worker import RemoteEnv
+from agent_worker import RemoteEnv, RemoteVectorEnv
 from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, WorkerLost
 from broker import connect, shared, topology
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
@@ -140,6 +142,57 @@ def test_a_dropped_env_in_a_cycle_is_closed_wherever_the_collector_strikes(serve
     gc.collect()
     eventually(lambda: len(one._stepper.slots) == 1, "the dropped ones are closed")
     env.close()
+
+
+class ClosesWhenCollected(gymnasium.Wrapper):
+    """As the wrappers of TorchRL do."""
+
+    def __del__(self):
+        self.env.close()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda url: ClosesWhenCollected(RemoteEnv(COUNTING, url).open()), lambda url: RemoteVectorEnv(COUNTING, 2, url)],
+    ids=["wrapper", "lanes"],
+)
+def test_a_close_by_the_collector_in_the_middle_of_a_request_waits_for_nobody(serve, broker_url, make, monkeypatch):
+    monkeypatch.setattr("agent_worker.remote.CLOSE_TIMEOUT_S", 1000.0)
+    monkeypatch.setattr("agent_worker.remote_vector_env.CLOSE_TIMEOUT_S", 1000.0)
+    one = serve(COUNTING, capacity=100)
+    env = RemoteEnv(COUNTING, broker_url)
+    env.reset()
+    dice, former = random.Random(1), gc.get_threshold()
+    try:
+        for turn in range(1, 100):
+            gc.disable()
+            dropped = make(broker_url)
+            dropped.itself = dropped
+            del dropped
+            gc.set_threshold(gc.get_count()[0] + dice.randrange(1, 60), 1, 1)
+            gc.enable()
+            assert env.step(0)[0] == [turn]
+    finally:
+        gc.set_threshold(*former)
+        gc.enable()
+    gc.collect()
+    eventually(lambda: len(one._stepper.slots) == 1, "the dropped ones are closed")
+    monkeypatch.undo()
+    env.close()
+
+
+def test_a_signal_handler_may_close_an_env_that_waits(serve, broker_url):
+    serve(COUNTING)
+    env = RemoteEnv(COUNTING, broker_url, trouble={"1": 0.5})
+    env.reset()
+    former = signal.signal(signal.SIGUSR1, lambda *_: env.close())
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert env.step(0)[0] == [1]
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+    with pytest.raises(EnvClosed):
+        env.step(0)
 
 
 @pytest.mark.parametrize("strikes", range(5))
