@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
 
+MAKERS = {"parallel": "make_parallel", "aec": "make_aec"}
+"""What opens an env of many agents, by ``Description.api``; ``make`` opens all others."""
+
 CLOSE_TIMEOUT_S = 5.0
 """How long ``close`` waits for the worker to say that the env is closed."""
 
@@ -57,6 +60,8 @@ class RemoteMethods:
 
     _spaces: ClassVar[ModuleType]
     _graph: ClassVar[Any]
+    _api: ClassVar[str | None] = None
+    """``Description.api`` of envs of many agents; None where there is one agent, whichever library it is of."""
 
     def __init__(
         self,
@@ -112,7 +117,14 @@ class RemoteMethods:
         self._session = session
         return session
 
+    def _expect(self, api: str) -> None:
+        """Raise ``InvalidArgument`` for an env that is of another kind than this class presents."""
+        wanted = MAKERS.get(api, "make")
+        if wanted != MAKERS.get(self._api or "", "make"):
+            raise InvalidArgument(f"{self._wish.env_id} is served as {api}: open it by gymbroker.{wanted}()")
+
     def _learn(self, description: Description) -> None:
+        self._expect(description.api)
         try:
             self._observation_space = to_space(description.observation_space, self._spaces)
             self._action_space = to_space(description.action_space, self._spaces)
@@ -147,6 +159,10 @@ class RemoteMethods:
         return self._action_space
 
     def _reset(self, seed: int | None, options: dict[Any, Any] | None) -> tuple[Any, dict[Any, Any]]:
+        percept = self._restart(seed, options)
+        return self._observe(percept), percept.info
+
+    def _restart(self, seed: int | None, options: dict[Any, Any] | None) -> Percept:
         session = self._open()
         self._used = True
         odd = opaque_in(options) if options else None
@@ -158,7 +174,7 @@ class RemoteMethods:
         except EncodeError as error:
             raise InvalidArgument(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error
         assert isinstance(percept, Percept)
-        return self._observe(percept), percept.info
+        return percept
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
         """As the env's own: observation, reward, terminated, truncated, info.

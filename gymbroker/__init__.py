@@ -38,6 +38,7 @@ from gymbroker.registration import register, register_all
 
 if TYPE_CHECKING:
     from gymbroker.gym_envs import GymRemoteEnv
+    from gymbroker.multi_envs import RemoteAECEnv, RemoteParallelEnv
 
 __all__ = [
     "BadKwargs",
@@ -59,6 +60,8 @@ __all__ = [
     "WorkerLost",
     "__version__",
     "make",
+    "make_aec",
+    "make_parallel",
     "make_vec",
     "register",
 ]
@@ -122,6 +125,29 @@ def make_vec(env_id: str, num_envs: int = 1, broker: str | None = None, **kwargs
     ``gymnasium.vector.SyncVectorEnv`` gives. Raises ``ValueError`` for a ``num_envs`` below 1, before anything is sent.
     """
     return RemoteVectorEnv(env_id, num_envs, broker, **kwargs)
+
+
+def make_parallel(
+    env_id: str, broker: str | None = None, *, render_mode: str | None = None, **kwargs: Any
+) -> RemoteParallelEnv:
+    """A ``pettingzoo.ParallelEnv`` that is hosted by an env worker, ready for ``reset``; you drive all its agents.
+
+    Arguments and errors as for ``make``: ``agent_worker.parallel_env.RemoteParallelEnv``. Raises ``ImportError``
+    without the extra ``gymbroker[multi-agent]``, and ``InvalidArgument`` for an env that is no parallel one.
+    """
+    from gymbroker.multi_envs import RemoteParallelEnv
+
+    return RemoteParallelEnv(env_id, broker, render_mode=render_mode, **kwargs).open()
+
+
+def make_aec(env_id: str, broker: str | None = None, *, render_mode: str | None = None, **kwargs: Any) -> RemoteAECEnv:
+    """A ``pettingzoo.AECEnv``, where agents take turns, hosted by an env worker; you drive all its agents.
+
+    Arguments and errors as for ``make_parallel``: ``agent_worker.aec_env.RemoteAECEnv``.
+    """
+    from gymbroker.multi_envs import RemoteAECEnv
+
+    return RemoteAECEnv(env_id, broker, render_mode=render_mode, **kwargs).open()
 
 
 register_all()

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from protocol.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from protocol.messages import Percept
 
@@ -37,12 +37,12 @@ class Report:
     agents: list[str]
     """Who lives now."""
     infos: dict[Any, Any]
-    rewards: Mapping[Any, float]
-    terminations: Mapping[Any, bool]
-    truncations: Mapping[Any, bool]
-    observations: Mapping[Any, Any] | None = None
+    rewards: dict[Any, float]
+    terminations: dict[Any, bool]
+    truncations: dict[Any, bool]
+    observations: dict[Any, Any] | None = None
     """Coded, one for each agent; None where agents take turns: there only one travels, as ``Percept.observation``."""
-    cumulative_rewards: Mapping[Any, float] | None = None
+    cumulative_rewards: dict[Any, float] | None = None
     """Where agents take turns: what each has gained since its last turn."""
     agent_selection: str | None = None
     """Where agents take turns: whose turn it is."""
@@ -76,7 +76,7 @@ class Roster:
             info["agent_selection"] = report.agent_selection
         return fields
 
-    def _spread(self, name: str, part: Mapping[Any, Any], absent: Any, info: dict[str, Any]) -> list[Any]:
+    def _spread(self, name: str, part: dict[Any, Any], absent: Any, info: dict[str, Any]) -> list[Any]:
         """The values of ``part`` at their places; what is odd about its keys goes to ``info``."""
         if list(part) != list(info["infos"]):
             info.setdefault("keys", {})[name] = list(part)
