@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
@@ -11,6 +13,7 @@ from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
 import gymbroker
 from gymbroker.registration import gym
+from tests.support.commands import ROOT, environment
 
 
 @pytest.fixture
@@ -149,3 +152,21 @@ def test_what_is_exported_exists():
     assert sorted(gymbroker.__all__) == gymbroker.__all__
     for name in gymbroker.__all__:
         assert getattr(gymbroker, name)
+
+
+def test_without_pettingzoo_all_else_works_and_its_absence_is_named():
+    program = """
+import sys
+sys.modules["pettingzoo"] = None
+import gymbroker
+gymbroker.make("CartPole-v1", "memory://").close()
+for make in (gymbroker.make_parallel, gymbroker.make_aec):
+    try:
+        make("tests.support.games:Arena", "memory://")
+    except ImportError as error:
+        print(error.name, error)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    text = "pettingzoo envs of many agents need PettingZoo: pip install 'gymbroker[multi-agent]'"
+    assert [line[: len(text)] for line in done.stdout.splitlines()] == [text, text], done.stderr
