@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from protocol.messages import (
@@ -24,10 +26,17 @@ from protocol.messages import (
     Status,
     Working,
 )
+from protocol.roster import Report, Roster
 
 EPISODE = "0123456789abcdef0123456789abcdef"
 AGENT = "aaaaaaaaaaaaaaaa"
 WORKER = "bbbbbbbbbbbbbbbb"
+
+PAIR = Roster(["ann", "bob"])
+ANN_IS_OUT = Report(
+    agents=["bob"], infos={"ann": {}, "bob": {"gold": 2}}, rewards={"ann": 0.0, "bob": 0.5},
+    terminations={"ann": True, "bob": False}, truncations={"ann": False, "bob": False},
+)  # fmt: skip
 
 EXAMPLES: dict[str, Message] = {
     "make": Make(
@@ -47,6 +56,17 @@ EXAMPLES: dict[str, Message] = {
         {"mask": np.array([0, 1], np.int8), "prob": np.float32(0.5), "nested": {"at": (1, 2)}}, [b"\x01", 7],
     ),
     "percept_lanes": Percept(EPISODE, 1, WORKER, np.ones(2, "<f8").tobytes(), b"\0\1", b"\0\0", {}, b"\0" * 32),
+    "act_parallel": Act(EPISODE, 1, AGENT, [None, 2]),
+    "percept_parallel": Percept(
+        EPISODE, 1, WORKER, **PAIR.write(replace(ANN_IS_OUT, observations={"ann": b"\1", "bob": b"\2"}))
+    ),
+    "percept_parallel_keys": Percept(
+        EPISODE, 1, WORKER, **PAIR.write(replace(ANN_IS_OUT, observations={"bob": b"\2", "common": np.zeros(2)}))
+    ),
+    "percept_aec": Percept(
+        EPISODE, 1, WORKER, observation=b"\2",
+        **PAIR.write(replace(ANN_IS_OUT, cumulative_rewards={"ann": 1.0, "bob": 0.5}, agent_selection="bob")),
+    ),
     "render": Render(EPISODE, 2, AGENT),
     "frame": Frame(EPISODE, 2, WORKER, np.zeros((1, 2, 3), np.uint8)),
     "call": Call(EPISODE, 3, AGENT, "action_masks", [], {}),
