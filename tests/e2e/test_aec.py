@@ -146,7 +146,7 @@ def test_agents_are_gone_through_as_pettingzoo_shows_it(serve, far_aec):
 def test_an_observation_is_a_writable_array_of_its_own_every_time(serve, far_aec):
     serve(AUCTION)
     env = far_aec(AUCTION)
-    env.reset(options={"mode": "hard"})
+    env.reset(seed=1, options={"mode": "hard"})
     assert env.infos["bob"] == {"options": {"mode": "hard"}}
     for agent in ("cid", "ann"):
         first = env.observe(agent)
@@ -274,7 +274,7 @@ def test_an_env_can_be_pickled_before_its_first_reset_and_closed_twice(serve, fa
 def test_what_the_env_raises_is_told_and_the_episode_goes_on(serve, far_aec):
     serve(AUCTION)
     env = far_aec(AUCTION, odd="raise")
-    env.reset()
+    env.reset(seed=1)
     env.step(BID)
     with pytest.raises(EnvError, match="step raised RuntimeError: trouble at the auction"):
         env.step(1)
@@ -286,7 +286,7 @@ def test_what_the_env_raises_is_told_and_the_episode_goes_on(serve, far_aec):
 def test_after_a_step_timeout_one_may_wait_on(serve, far_aec):
     serve(AUCTION)
     env = far_aec(AUCTION, odd="hang")
-    env.reset()
+    env.reset(seed=1)
     env.step_timeout = 0.1
     GATE.clear()
     with pytest.raises(StepTimeout, match="waited .* for the reply to act"):
