@@ -7,6 +7,8 @@ import pickle
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gymnasium.vector import AutoresetMode
+
 from agent_worker import caretaker
 from agent_worker.errors import EnvClosed, InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.opening import Wish
@@ -42,13 +44,16 @@ def broker_url(broker: str | None) -> str:
 class _Metadata:
     """On the class: what ``make`` of either library wants to see. On an env: the remote env's own."""
 
-    _of_class: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"]}
+    _of_class: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi", "depth_array", "rgbd_tuple"]}
 
     def __get__(self, env: RemoteMethods | None, owner: type) -> dict[str, Any]:
         if env is None:
             return dict(self._of_class)
         found = dict(env.description.metadata)
         found["render_modes"] = [mode for mode in found.get("render_modes") or () if mode != "human"]
+        mode = str(found.get("autoreset_mode")).upper()
+        if mode in AutoresetMode.__members__:  # of an env that resets itself; it went by its name
+            found["autoreset_mode"] = AutoresetMode[mode]
         return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from env_worker import price
-from env_worker.compat import import_gym
+from env_worker.compat import import_gym, renders_by_mode
 from env_worker.factory import BadFactory, Factory
 from env_worker.foreign import accept
 
@@ -56,10 +56,13 @@ class Entry:
         """A new env. Raises ``BadKwargs``, ``TypeError`` for what is no env, or whatever the env raises."""
         made = self.build_with(self.build, kwargs, render_mode)
         try:
-            env = accept(made, self.env_id if self.factory is None else f"the factory {self.factory.path}")
+            made_by = self.env_id if self.factory is None else f"the factory {self.factory.path}"
+            env = accept(made, made_by, render_mode)
             env = env if self.factory is None else self.factory.process(env)
             supported = (getattr(env, "metadata", None) or {}).get("render_modes", ())
-            if render_mode is not None and render_mode not in supported:
+            # make of gym collects frames for a mode that ends so, and does not say it in the metadata.
+            wanted = render_mode.removesuffix("_list") if render_mode and self.api == "gym" else render_mode
+            if wanted is not None and wanted not in supported:
                 raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
         except BaseException:
             with contextlib.suppress(Exception):  # it may be no env at all
@@ -74,7 +77,7 @@ class Entry:
             raise BadKwargs(f"{self.env_id}: {', '.join(clash)} cannot be set by an agent")
         if render_mode == "human":
             raise BadKwargs("render_mode: expected one that sends frames, such as rgb_array; human draws at the worker")
-        modes = {} if render_mode is None else {"render_mode": render_mode}
+        modes = {} if render_mode is None or renders_by_mode(build) else {"render_mode": render_mode}
         try:
             return build(**self.fixed, **kwargs, **modes)
         except (TypeError, ValueError, KeyError, AssertionError, gymnasium.error.Error) as error:

@@ -46,24 +46,45 @@ class HostedEnv:
         parameters = inspect.signature(env.reset).parameters
         accepts_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         self._takes = {name for name in ("seed", "options") if accepts_any or name in parameters}
+        self._asks_for_info = "return_info" in parameters
 
     def reset(self, seed: int | None, options: dict[Any, Any] | None) -> tuple[Any, dict[Any, Any]]:
-        """As ``gymnasium.Env.reset``. An env of before gym 0.26 is seeded by its ``seed`` method and has no info."""
+        """As ``gymnasium.Env.reset``.
+
+        Before gym 0.22 an env is seeded by its ``seed`` method and has no info; before 0.26 it is asked for its info.
+        """
         if seed is not None and "seed" not in self._takes:
             if not callable(getattr(self.env, "seed", None)):
                 raise TypeError(f"{type(self.env).__name__} cannot be seeded: neither reset(seed=) nor seed()")
             self.env.seed(seed)
         given = {"seed": seed, "options": options}
-        result = self.env.reset(**{name: given[name] for name in self._takes})
+        asking = {"return_info": True} if self._asks_for_info else {}
+        result = self.env.reset(**{name: given[name] for name in self._takes}, **asking)
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
             return result
         return result, {}
 
-    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+    def step(self, action: Any) -> tuple[Any, float, Any, Any, dict[Any, Any]]:
         """As ``gymnasium.Env.step``; the ``done`` of a step with four results is split by ``TimeLimit.truncated``."""
         result = self.env.step(action)
         if len(result) == 5:
-            return result  # type: ignore[no-any-return]
-        observation, reward, done, info = result
-        truncated = bool(info.get("TimeLimit.truncated", False))
-        return observation, reward, bool(done) and not truncated, truncated, info
+            observation, reward, terminated, truncated, info = result
+        else:
+            observation, reward, done, info = result
+            truncated = bool(info.get("TimeLimit.truncated", False))
+            terminated = bool(done) and not truncated
+        return observation, reward if type(reward) is float else _number(reward), terminated, truncated, info
+
+
+def _number(reward: Any) -> float:
+    """Of any library's scalar, or of an array of one number, which older envs for continuous control give."""
+    item = getattr(reward, "item", None)
+    return float(reward if item is None else item())
+
+
+def renders_by_mode(env: Any) -> bool:
+    """Whether ``render`` of an env, or of a class of envs, is told the mode each time, as it was before gym 0.26."""
+    try:
+        return "mode" in inspect.signature(env.render).parameters
+    except (AttributeError, TypeError, ValueError):  # it has no render, or one without a signature
+        return False

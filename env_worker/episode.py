@@ -6,6 +6,8 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from gymnasium.vector import AutoresetMode
+
 from broker import topology
 from env_worker.catalogue import BadKwargs
 from env_worker.host import BadCall, RefusedRequest
@@ -197,8 +199,11 @@ def _what(error: BaseException) -> str:
 
 
 def _metadata_of(env: Any) -> dict[Any, Any]:
-    """What can travel of it: the autoreset mode is an enum, and has a field of its own."""
-    return {key: value for key, value in (getattr(env, "metadata", None) or {}).items() if key != "autoreset_mode"}
+    """What can travel of it: the autoreset mode, an enum, goes by its name."""
+    found = dict(getattr(env, "metadata", None) or {})
+    if isinstance(found.get("autoreset_mode"), AutoresetMode):
+        found["autoreset_mode"] = found["autoreset_mode"].name.lower()
+    return found
 
 
 def _spec_of(env: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from env_worker.compat import HostedEnv
+from env_worker.compat import HostedEnv, renders_by_mode
 from env_worker.spaces import UnsupportedSpace, to_spec
 from protocol.spaces import to_space
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def accept(env: Any, made_by: str) -> Any:
-    """``env``, as something that an episode can host. Raises ``TypeError`` for what is no env at all."""
+def accept(env: Any, made_by: str, render_mode: str | None = None) -> Any:
+    """``env``, as something that an episode can host. Raises ``TypeError`` for what is no env at all.
+
+    ``render_mode`` is for envs of before gym 0.26, which are told it when they draw.
+    """
     if is_dm_env(env):
         return DmEnv(env)
     missing = [name for name in ("reset", "step", "observation_space", "action_space") if not hasattr(env, name)]
@@ -29,7 +32,7 @@ def accept(env: Any, made_by: str) -> Any:
         kind = f"{type(env).__module__}.{type(env).__qualname__}"
         lacks = ", ".join(missing)
         raise TypeError(f"{made_by} gave a {kind}, which is no env of gymnasium, gym or dm_env: it has no {lacks}")
-    return env
+    return PresentEnv(env, render_mode) if renders_by_mode(env) else env
 
 
 def as_gymnasium(env: Any) -> gymnasium.Env[Any, Any]:
@@ -71,13 +74,14 @@ class ForeignEnv(gymnasium.Env[Any, Any]):
 class PresentEnv(ForeignEnv):
     """An env of gym 0.26, of before it, or of no library, with spaces of gymnasium and today's signatures."""
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Any, render_mode: str | None = None) -> None:
         super().__init__(env)
         self.hosted = HostedEnv(env)
+        self._tells_mode = renders_by_mode(env)
         self.observation_space = to_space(to_spec(env.observation_space), spaces)
         self.action_space = to_space(to_spec(env.action_space), spaces)
-        self.metadata = dict(getattr(env, "metadata", None) or {})
-        self.render_mode = getattr(env, "render_mode", None)
+        self.metadata = _modern(getattr(env, "metadata", None) or {})
+        self.render_mode = render_mode if self._tells_mode else getattr(env, "render_mode", None)
         self.spec = getattr(env, "spec", None)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -89,8 +93,16 @@ class PresentEnv(ForeignEnv):
         return self.hosted.step(action)
 
     def render(self) -> Any:
-        """A frame of the env."""
-        return self.env.render()
+        """A frame of the env, or None if no render mode was asked for."""
+        if not self._tells_mode:
+            return self.env.render()
+        return None if self.render_mode is None else self.env.render(mode=self.render_mode)
+
+
+def _modern(metadata: dict[str, Any]) -> dict[str, Any]:
+    """With the names that gym 0.26 gave them beside the older ones."""
+    older = {"render_modes": "render.modes", "render_fps": "video.frames_per_second"}
+    return {**{new: metadata[old] for new, old in older.items() if old in metadata}, **metadata}
 
 
 class DmEnv(ForeignEnv):

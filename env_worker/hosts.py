@@ -52,7 +52,7 @@ class SingleHost(Host):
         action = self._actions.decode(wire)
         observation, reward, terminated, truncated, info = self._hosted.step(action)
         return {
-            "reward": float(reward),
+            "reward": reward,
             "terminated": bool(terminated),
             "truncated": bool(truncated),
             "info": info,

@@ -19,7 +19,6 @@ from agent_worker.errors import (
     RemoteEnvError,
     UnknownEnv,
 )
-from env_worker.compat import import_gym
 from protocol.data import Opaque
 from tests.support.commands import eventually
 from tests.support.envs import Counting, Everything, Talkative
@@ -30,37 +29,6 @@ TALKATIVE = "tests.support.envs:Talkative"
 ASTRAY = "tests.support.envs:Astray"
 EVERYTHING = "tests.support.envs:Everything"
 OLD = "tests.support.envs:OldApi"
-
-
-def trajectory(env, seed, steps):
-    """Everything that an env says in ``steps`` random steps, resetting where a run ends."""
-    said = [env.reset(seed=seed)]
-    env.action_space.seed(seed)
-    for _ in range(steps):
-        said.append(env.step(env.action_space.sample()))
-        if said[-1][2] or said[-1][3]:
-            said.append(env.reset())
-    return said
-
-
-@pytest.mark.parametrize(
-    "env_id",
-    ["CartPole-v1", "Pendulum-v1", "Acrobot-v1", "MountainCarContinuous-v0", "FrozenLake-v1", "Taxi-v4"],
-)
-def test_the_same_seed_and_actions_give_exactly_the_local_trajectory(serve, remote, env_id):
-    serve(env_id)
-    local, far = gymnasium.make(env_id, disable_env_checker=True), remote(env_id)
-    assert (far.observation_space, far.action_space) == (local.observation_space, local.action_space)
-    for ours, theirs in zip(trajectory(far, 7, 200), trajectory(local, 7, 200), strict=True):
-        assert bits(ours[0]) == bits(theirs[0])
-        assert ours[1:-1] == theirs[1:-1]
-        assert identical(ours[-1], theirs[-1]), (ours[-1], theirs[-1])
-    local.close()
-
-
-def bits(observation):
-    """An observation to the last bit; Discrete ones compare by value: FrozenLake gives an int, its space an int64."""
-    return (observation.dtype, observation.tobytes()) if isinstance(observation, np.ndarray) else observation
 
 
 @pytest.mark.filterwarnings("ignore:.*A Box observation space m.*imum value is")  # of the local CartPole, too
@@ -306,18 +274,6 @@ def test_an_agent_can_never_name_code(serve, remote, env_id):
     serve("CartPole-v1")
     with pytest.raises((UnknownEnv, ValueError)):
         remote(env_id, make_timeout=0.6).open()
-
-
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "Taxi-v3"])
-def test_an_env_of_gym_026_steps_on_this_numpy_as_it_does_locally(serve, remote, env_id):
-    gym = import_gym()
-    serve(env_id, backend="gym")
-    local, far = gym.make(env_id, disable_env_checker=True), remote(env_id)
-    assert far.description.api == "gym"
-    for ours, theirs in zip(trajectory(far, 3, 50), trajectory(local, 3, 50), strict=True):
-        assert bits(ours[0]) == bits(theirs[0])
-        assert ours[1:-1] == theirs[1:-1]
-    local.close()
 
 
 def test_an_env_of_the_old_api_is_served_with_five_results(serve, remote):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from env_worker.compat import HostedEnv, import_gym
 from tests.support.envs import Counting, OldApi
+from tests.support.old_envs import Interim
 
 
 class Unseedable:
@@ -39,6 +41,30 @@ def test_an_env_of_before_gym_0_26_is_not_seeded_without_a_seed():
     env.at = 3
 
     assert HostedEnv(env).reset(None, None) == (3, {})
+
+
+def test_an_env_of_before_gym_0_26_that_takes_a_seed_is_asked_for_its_info():
+    assert HostedEnv(Interim()).reset(4, {"a": 1})[1]["options"] == {"a": 1}
+
+
+@pytest.mark.parametrize("reward", [2, np.int64(2), np.float32(2), np.array(2.0), np.array([2.0]), np.array([[2]])])
+def test_a_reward_is_a_float_whatever_the_env_calls_a_number(reward):
+    class Rewarding(OldApi):
+        def step(self, action):
+            return 0, reward, False, False, {}
+
+    given = HostedEnv(Rewarding()).step(0)[1]
+    assert (type(given), given) == (float, 2.0)
+
+
+@pytest.mark.parametrize("reward", [np.zeros(2), None, "much"])
+def test_what_is_no_number_is_no_reward(reward):
+    class Rewarding(OldApi):
+        def step(self, action):
+            return 0, reward, False, False, {}
+
+    with pytest.raises((TypeError, ValueError)):
+        HostedEnv(Rewarding()).step(0)
 
 
 @pytest.mark.parametrize(("seed", "terminated", "truncated"), [(0, False, False), (4, True, False), (9, False, True)])

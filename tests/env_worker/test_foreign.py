@@ -12,6 +12,7 @@ from env_worker.foreign import DmEnv, PresentEnv, accept, as_gymnasium, is_dm_en
 from env_worker.spaces import UnsupportedSpace
 from tests.support import dm
 from tests.support.envs import Counting, OldApi
+from tests.support.old_envs import OldPendulum
 
 
 @pytest.mark.parametrize(
@@ -119,3 +120,11 @@ def test_an_env_of_four_results_is_presented_with_five():
     assert env.reset(seed=4) == (4, {})
     assert env.step(0) == (5, 1.0, True, False, {"TimeLimit.truncated": False})
     assert as_gymnasium(env) is env
+
+
+def test_an_env_of_before_gym_0_26_is_told_the_mode_when_it_draws_and_draws_nothing_unasked():
+    env = accept(OldPendulum(), "it", "ansi")
+    env.reset(seed=1)
+    assert env.render().startswith("angle")
+    assert (env.render_mode, env.metadata["render_modes"]) == ("ansi", ["human", "rgb_array", "ansi"])
+    assert accept(OldPendulum(), "it").render() is None
