@@ -35,18 +35,6 @@ ALL = {"green": np.zeros(2, np.float32), "red": 1, "blue": np.array([2, 1])}
 """Actions that fit the first turn of the arena."""
 
 
-def told(env, observations, *rest):
-    """What a local env says, in the types that remote ones have."""
-    seen = {
-        agent: one if one is None or agent == "common" else many.fit(env.observation_space(agent), one)
-        for agent, one in observations.items()
-    }
-    if len(rest) == 1:
-        return (seen, *rest)
-    rewards, terminations, truncations, infos = rest
-    return seen, many.floats(rewards), many.flags(terminations), many.flags(truncations), infos
-
-
 @PONG_RENDERS
 @pytest.mark.parametrize(
     ("env_id", "kwargs", "steps"),
@@ -60,26 +48,8 @@ def told(env, observations, *rest):
 )
 def test_the_same_seed_and_actions_give_exactly_the_local_run(serve, far, env_id, kwargs, steps):
     serve(env_id)
-    ours, theirs = far(env_id, **kwargs), many.seeded(near(env_id, **kwargs))
-    assert ours.possible_agents == theirs.possible_agents
-    for agent in theirs.possible_agents:
-        assert ours.observation_space(agent) == theirs.observation_space(agent)
-        assert ours.action_space(agent) == theirs.action_space(agent)
-    seen, infos = theirs.reset(seed=11)
-    assert identical(ours.reset(seed=11), told(theirs, seen, infos))
-    alive = set()
-    for _ in range(steps):
-        assert ours.agents == list(theirs.agents)
-        assert ours.num_agents == len(theirs.agents)
-        alive.add(len(ours.agents))
-        if theirs.agents:
-            actions = {agent: many.chosen(theirs, agent, seen[agent], infos.get(agent, {})) for agent in theirs.agents}
-            results = theirs.step(actions)
-            seen, infos = results[0], results[-1]
-            assert identical(ours.step(dict(reversed(actions.items()))), told(theirs, *results))
-        else:
-            seen, infos = theirs.reset()
-            assert identical(ours.reset(), told(theirs, seen, infos))
+    theirs = near(env_id, **kwargs)
+    alive = many.same_parallel_run(far(env_id, **kwargs), theirs, steps)
     assert 0 in alive, "not a run has ended"
     if env_id == ARENA or ZOMBIES in env_id:
         assert len(alive) > 2, "nobody died before others"

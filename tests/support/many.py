@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 from agent_worker.aec_env import RemoteAECEnv
 from agent_worker.parallel_env import RemoteParallelEnv
+from tests.support.equal import identical
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # it imports a game of its own by the name of an old module
@@ -88,6 +89,82 @@ def floats(rewards: dict[Any, Any]) -> dict[Any, float]:
 def flags(part: dict[Any, Any]) -> dict[Any, bool]:
     """Flags as Python bools."""
     return {agent: bool(flag) for agent, flag in part.items()}
+
+
+def same_parallel_run(ours: Any, theirs: Any, steps: int, seed: int = 11) -> set[int]:
+    """Take both through the same ``steps``, and check that all that they say is identical; how many agents lived."""
+    _same_names_and_spaces(ours, theirs)
+    seeded(theirs)
+    seen, infos = theirs.reset(seed=seed)
+    assert identical(ours.reset(seed=seed), (_fitted(theirs, seen), infos))
+    alive = set()
+    for _ in range(steps):
+        assert ours.agents == list(theirs.agents)
+        assert ours.num_agents == len(theirs.agents)
+        alive.add(len(ours.agents))
+        if theirs.agents:
+            actions = {agent: chosen(theirs, agent, seen[agent], infos.get(agent, {})) for agent in theirs.agents}
+            seen, rewards, terminations, truncations, infos = theirs.step(actions)
+            told = _fitted(theirs, seen), floats(rewards), flags(terminations), flags(truncations), infos
+            assert identical(ours.step(dict(reversed(actions.items()))), told)  # the order of actions is not theirs
+        else:
+            seen, infos = theirs.reset()
+            assert identical(ours.reset(), (_fitted(theirs, seen), infos))
+    return alive
+
+
+def same_aec_run(ours: Any, theirs: Any, turns: int, seed: int = 5) -> set[int]:
+    """Take both through the same ``turns``, and check that all that they say is identical; how many agents lived."""
+    _same_names_and_spaces(ours, theirs)
+    seeded(theirs)
+    assert ours.reset(seed=seed) is theirs.reset(seed=seed) is None
+    alive = set()
+    for _ in range(turns):
+        assert identical(_facts(ours), _facts(theirs))
+        alive.add(len(ours.agents))
+        if not theirs.agents:
+            ours.reset()
+            theirs.reset()
+            continue
+        agent = theirs.agent_selection
+        observation, _, terminated, truncated, info = theirs.last()
+        assert identical(ours.last()[0], fit(theirs.observation_space(agent), observation))
+        gained = ours._cumulative_rewards[agent]
+        assert ours.last()[1:-1] == (gained, bool(terminated), bool(truncated))
+        assert ours.last()[-1] is ours.infos[agent]
+        for one in theirs.agents:
+            assert identical(ours.observe(one), fit(theirs.observation_space(one), theirs.observe(one)))
+        action = None if terminated or truncated else chosen(theirs, agent, observation, info)
+        assert ours.step(action) is theirs.step(action) is None
+    return alive
+
+
+def _same_names_and_spaces(ours: Any, theirs: Any) -> None:
+    assert ours.possible_agents == theirs.possible_agents
+    for agent in theirs.possible_agents:
+        assert ours.observation_space(agent) == theirs.observation_space(agent)
+        assert ours.action_space(agent) == theirs.action_space(agent)
+
+
+def _fitted(env: Any, observations: dict[Any, Any]) -> dict[Any, Any]:
+    """Observations of a local env; what is of no agent, or None, is left as it is."""
+    return {
+        agent: one if one is None or agent not in env.possible_agents else fit(env.observation_space(agent), one)
+        for agent, one in observations.items()
+    }
+
+
+def _facts(env: Any) -> list[Any]:
+    """What an AEC env says without being asked, in the types that remote ones have."""
+    return [
+        list(env.agents),
+        env.agent_selection if env.agents else None,
+        floats(env.rewards),
+        floats(env._cumulative_rewards),
+        flags(env.terminations),
+        flags(env.truncations),
+        env.infos,
+    ]
 
 
 def complaints(test: Any, *arguments: Any) -> set[str]:
