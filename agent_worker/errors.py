@@ -10,6 +10,7 @@
 
     * ``InvalidAction`` — an action that is not in the action space. Nothing was stepped.
   * ``EnvError`` — the env itself raised; the episode goes on.
+  * ``CallRefused`` — a method or an attribute that the worker does not let agents use. Also an ``AttributeError``.
   * ``StepTimeout`` — no reply in time. Also a ``TimeoutError``. ``wait()``, ``reset()`` and ``close()`` are legal then.
   * ``NotReset`` — ``step`` or ``render`` before ``reset``. Also Gymnasium's ``ResetNeeded``.
   * ``EnvClosed`` — used after ``close``. Also Gymnasium's ``ClosedEnvironmentError``.
@@ -62,6 +63,10 @@ class EnvError(RemoteEnvError):
     """The env raised; the text has the type and the message of what it raised."""
 
 
+class CallRefused(RemoteEnvError, AttributeError):
+    """A method or an attribute that the worker does not let agents use, or that the env has not."""
+
+
 class StepTimeout(RemoteEnvError, TimeoutError):
     """No reply in time. ``wait()``, ``reset()`` and ``close()`` are legal now, another ``step()`` is not."""
 
@@ -96,6 +101,7 @@ _BY_CODE: dict[str, type[RemoteEnvError]] = {
     ErrorCode.UNKNOWN_ENV.value: UnknownEnv,
     ErrorCode.BAD_KWARGS.value: BadKwargs,
     ErrorCode.BAD_ACTION.value: InvalidAction,
+    ErrorCode.BAD_CALL.value: CallRefused,
     ErrorCode.STEP_TIMEOUT.value: EpisodeEnded,
     ErrorCode.IDLE_TIMEOUT.value: EpisodeEnded,
     ErrorCode.DRAINING.value: EpisodeEnded,

@@ -13,9 +13,10 @@ with contextlib.redirect_stderr(io.StringIO()):  # its notice that it is unmaint
 from gym.spaces.graph import GraphInstance
 
 from agent_worker.remote import RemoteMethods
+from agent_worker.remote_calls import RemoteCalls
 
 
-class GymRemoteEnv(RemoteMethods, gym.Env):  # type: ignore[misc]
+class GymRemoteEnv(RemoteCalls, RemoteMethods, gym.Env):  # type: ignore[misc]
     """The twin of ``RemoteEnv`` for gym 0.26: the same arguments and errors, with spaces of ``gym``."""
 
     _spaces = gym.spaces

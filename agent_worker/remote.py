@@ -15,7 +15,7 @@ from agent_worker.opening import Wish
 from agent_worker.session import Session
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
-from protocol.messages import Act, Frame, Percept, Render, Reset
+from protocol.messages import Act, Frame, Percept, Render, Reset, Result
 from protocol.sendable import opaque_in
 from protocol.spaces import to_space
 
@@ -194,9 +194,12 @@ class RemoteMethods:
             raise InvalidAction(f"{self._wish.env_id}: {error}") from error
         return self._five(session.request(Act, self.step_timeout, action=wire))
 
-    def wait(self, timeout: float) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
-        """After a ``StepTimeout`` of ``step``: wait ``timeout`` seconds more for its result."""
-        return self._five(self._open().wait(timeout))
+    def wait(self, timeout: float) -> Any:
+        """After a ``StepTimeout``: wait ``timeout`` seconds more for what ``step``, ``render`` or ``call`` gives."""
+        reply = self._open().wait(timeout)
+        if isinstance(reply, Result):
+            return reply.value
+        return reply.frame if isinstance(reply, Frame) else self._five(reply)
 
     def _five(self, percept: Message) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
         assert isinstance(percept, Percept)

@@ -9,12 +9,13 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import GraphInstance
 
 from agent_worker.remote import RemoteMethods, broker_url
+from agent_worker.remote_calls import RemoteCalls
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 
-class RemoteEnv(RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[override]  # its spaces are read only
+class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: ignore[override]  # its spaces are read only
     """``env_id``, hosted by an env worker at ``broker``; to be used like the env itself.
 
     The episode is opened when it is first needed (spaces, metadata, ``reset``), so that the env can be pickled before.

@@ -15,6 +15,7 @@ from agent_worker import caretaker
 from agent_worker.errors import InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.opening import Wish
 from agent_worker.remote import CLOSE_TIMEOUT_S, broker_url
+from agent_worker.remote_calls import LaneCalls
 from agent_worker.session import Session
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Five = tuple[Any, Any, Any, Any, dict[str, Any]]
 
 
-class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
+class RemoteVectorEnv(LaneCalls, VectorEnv[Any, Any, Any]):
     """``num_envs`` lanes of ``env_id`` in one episode of one env worker; to be used like a local vector env.
 
     Same seeds and actions give what ``gymnasium.vector.SyncVectorEnv`` gives, in all three autoreset modes.

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from env_worker import options
+from env_worker.calls import Allowed
 from env_worker.catalogue import known_ids
 from env_worker.logs import configure
 from env_worker.settings import DEFAULT_BROKER, WorkerSettings
@@ -37,6 +38,9 @@ def serve(
     imports: options.Imports = None,
     backend: options.Backend = "auto",
     factory: options.Factory = None,
+    allow_call: options.AllowCall = None,
+    allow_get: options.AllowGet = None,
+    allow_set: options.AllowSet = None,
     vector: options.Vector = "loop",
     max_num_envs: options.MaxNumEnvs = 4096,
     step_timeout: options.StepTimeout = 60.0,
@@ -57,6 +61,7 @@ def serve(
             imports=tuple(imports or ()),
             backend=backend,
             factory=factory,
+            allowed=Allowed(*(tuple(dict.fromkeys(names or ())) for names in (allow_call, allow_get, allow_set))),
             vector=vector,
             max_num_envs=max_num_envs,
             step_timeout=step_timeout,

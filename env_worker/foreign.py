@@ -63,13 +63,6 @@ class ForeignEnv(gymnasium.Env[Any, Any]):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.env, name)
 
-    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
-        """Set an attribute of the env within. As ``gymnasium.Env.set_wrapper_attr``."""
-        if force or hasattr(self.env, name):
-            setattr(self.env, name, value)
-            return True
-        return False
-
 
 class PresentEnv(ForeignEnv):
     """An env of gym 0.26, of before it, or of no library, with spaces of gymnasium and today's signatures."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from env_worker.calls import answer, answer_lanes
 from env_worker.compat import HostedEnv
-from env_worker.host import Host, RefusedRequest
+from env_worker.host import BadCall, Host, RefusedRequest
 from env_worker.multi import kind_of
 from env_worker.multi_hosts import many_host
 from env_worker.spaces import to_spec
@@ -16,17 +17,21 @@ from protocol.coders import coder
 from protocol.specs import SequenceSpec
 
 if TYPE_CHECKING:
+    from env_worker.calls import Allowed
     from env_worker.catalogue import Entry
+    from env_worker.settings import WorkerSettings
     from env_worker.vectors import Lanes
-    from protocol.messages import Make, Reset
+    from protocol.messages import Call, Make, Reset
     from protocol.specs import Spec
 
 
 class SingleHost(Host):
     """One plain env."""
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Any, allowed: Allowed) -> None:
         self.env = env
+        self.calls = allowed.of(env)
+        self._allowed = allowed
         self._hosted = HostedEnv(env)
         self.api = self._hosted.api
         self.observation_space: Spec = to_spec(env.observation_space)
@@ -59,12 +64,20 @@ class SingleHost(Host):
             "observation": self._observations.encode(observation),
         }
 
+    def call(self, request: Call) -> Any:
+        """As ``Host.call``: what the operator allows."""
+        return answer(self._allowed, self.env, request)
+
 
 class LaneHost(Host):
     """N lanes behind one ``gymnasium.vector.VectorEnv``: values are stacked, as in a stacked ``Sequence`` of N."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, allowed: Allowed) -> None:
         self.env = env = lanes.env
+        self._envs: list[Any] = getattr(env, "envs", [])
+        """The env of each lane, where the vector back-end has these."""
+        self.calls = allowed.of(self._envs[0]) if self._envs else ()
+        self._allowed = allowed
         self.api = lanes.api
         self.observation_space: Spec = to_spec(env.single_observation_space)
         self.action_space: Spec = to_spec(env.single_action_space)
@@ -94,6 +107,12 @@ class LaneHost(Host):
             raise RefusedRequest(f"expected {self.env.num_envs} actions, one for each lane, got {wire[0]}")
         return self._fields(*self.env.step(actions))
 
+    def call(self, request: Call) -> Any:
+        """As ``Host.call``: a list with an entry for each lane."""
+        if not self._envs:
+            raise BadCall(f"{request.name!r}: this vector back-end has no env of each lane to be asked")
+        return answer_lanes(self._allowed, self._envs, request)
+
     def _fields(self, observations: Any, rewards: Any, terminated: Any, truncated: Any, info: Any) -> dict[str, Any]:
         return {
             "reward": np.asarray(rewards, "<f8").tobytes(),
@@ -104,11 +123,12 @@ class LaneHost(Host):
         }
 
 
-def host(make: Make, entry: Entry, vector: str) -> Host:
+def host(make: Make, entry: Entry, settings: WorkerSettings) -> Host:
     """What ``make`` asks for. Raises ``BadKwargs``, ``UnsupportedSpace``, and what the env raises."""
     if make.num_envs is None:
         env = entry.make(make.kwargs, make.render_mode)
         kind = kind_of(env)
-        return SingleHost(env) if kind is None else many_host(kind, env)
+        return SingleHost(env, settings.allowed) if kind is None else many_host(kind, env)
     mode = make.autoreset_mode or "next_step"
-    return LaneHost(make_lanes(entry, make.kwargs, make.render_mode, make.num_envs, mode, vector))
+    lanes = make_lanes(entry, make.kwargs, make.render_mode, make.num_envs, mode, settings.vector)
+    return LaneHost(lanes, settings.allowed)

@@ -45,6 +45,20 @@ Factory = Annotated[
         help="Object that makes envs, and may change what they give: for simulators with an API of their own.",
     ),
 ]  # fmt: skip
+_CALLS = "What agents may use of an env besides reset, step, render and close"
+
+AllowCall = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", rich_help_panel=_CALLS, help="Method that agents may call; several times."),
+]
+AllowGet = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", rich_help_panel=_CALLS, help="Attribute that agents may read; several times."),
+]
+AllowSet = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", rich_help_panel=_CALLS, help="Attribute that agents may set; several times."),
+]
 
 Vector = Annotated[str, typer.Option(rich_help_panel=_LANES, help="How lanes are stepped: loop, or entry-point.")]
 MaxNumEnvs = Annotated[int, typer.Option(rich_help_panel=_LANES, help="Most lanes of one episode.")]

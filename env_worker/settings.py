@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from env_worker.calls import Allowed
+
 DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
 
 BACKENDS = ("auto", "gymnasium", "gym")
@@ -45,6 +47,8 @@ class WorkerSettings:
     """How lanes are stepped: ``loop`` over envs, or Gymnasium's own vector ``entry-point`` of the env."""
     max_num_envs: int = 4096
     """Most lanes of one episode."""
+    allowed: Allowed = Allowed()  # noqa: RUF009 - it is frozen
+    """What agents may call, read and set of an env besides its own methods: nothing, unless it is named here."""
     verbose: bool = False
     """Log in detail."""
 

@@ -69,6 +69,8 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until SIGTERM (drain) or SIGINT (end at once). Raises ``WorkerFailed``. No child outlives it."""
+        if self._settings.allowed:
+            log.info("agents may %s", self._settings.allowed)
         former = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             for _ in range(self._settings.processes):

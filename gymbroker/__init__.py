@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from agent_worker.errors import (
     BadKwargs,
     Busy,
+    CallRefused,
     EnvClosed,
     EnvError,
     EpisodeEnded,
@@ -44,6 +45,7 @@ __all__ = [
     "BadKwargs",
     "BrokerError",
     "Busy",
+    "CallRefused",
     "EnvClosed",
     "EnvError",
     "EpisodeEnded",

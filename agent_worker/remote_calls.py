@@ -1,0 +1,183 @@
+"""What an env has besides ``reset``, ``step``, ``render`` and ``close``: as far as its worker's operator allows it.
+
+``env.get_wrapper_attr``, ``env.unwrapped.name`` and the like ask the worker for the names of ``description.calls``.
+Names with a leading underscore never do, so that ``copy``, ``pickle`` and a look around open no episode; other names
+that this object has not do open it, as only the worker can tell what is allowed.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from agent_worker.errors import CallRefused, InvalidArgument
+from protocol.calls import GET, SET, split
+from protocol.errors import EncodeError
+from protocol.messages import Call, Result
+from protocol.sendable import opaque_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from agent_worker.opening import Wish
+    from agent_worker.session import Session
+    from protocol.description import Description
+
+
+def entry_for(description: Description, name: str, *, bare: bool) -> str:
+    """What to ask the worker for: the method ``name``, or, if ``bare`` of arguments, the attribute.
+
+    Raises ``CallRefused`` for what is not allowed.
+    """
+    if name in description.calls:
+        return name
+    if bare and GET + name in description.calls:
+        return GET + name
+    raise refusal(description, name)
+
+
+def refusal(description: Description, name: str) -> CallRefused:
+    """The error for what ``description`` does not list; it says what is listed."""
+    names: dict[str, list[str]] = {"": [], GET: [], SET: []}
+    for entry in description.calls:
+        kind, listed = split(entry)
+        names[kind].append(listed)
+    verbs = {"": "call", GET: "read", SET: "set"}
+    allowed = "; ".join(f"{verbs[kind]} {', '.join(listed)}" for kind, listed in names.items() if listed)
+    text = f"{name!r} is no attribute that worker {description.worker} lets agents use"
+    return CallRefused(f"{description.env_id}: {text}; they may {allowed or 'call, read and set nothing'}")
+
+
+def ask(session: Session, wish: Wish, timeout: float, entry: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """The value that the worker gives. Raises ``InvalidArgument`` before anything is sent, ``RemoteEnvError``."""
+    odd = opaque_in([list(args), kwargs])
+    if odd is not None:
+        raise InvalidArgument(f"{wish.env_id}: {entry}: {odd} cannot be sent to a worker")
+    try:
+        result = session.request(Call, timeout, name=entry, args=list(args), kwargs=kwargs)
+    except EncodeError as error:
+        raise InvalidArgument(f"{wish.env_id}: {entry}: what it was given cannot be sent: {error}") from error
+    assert isinstance(result, Result)
+    return result.value
+
+
+class RemoteCalls:
+    """The doors of a single env, whichever library's ``Env`` it is presented as."""
+
+    if TYPE_CHECKING:
+        _wish: Wish
+        _closed: bool
+        _used: bool
+        step_timeout: float
+
+        def _open(self) -> Session: ...
+        def _know(self) -> Description: ...
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call the env's method ``name`` and give what it returns; without arguments also: read the attribute.
+
+        Raises ``CallRefused``, before anything is sent, for what ``description.calls`` does not list;
+        ``InvalidArgument`` for arguments that cannot be sent; ``EnvError`` if it raises, or gives what cannot be sent.
+        """
+        return self._ask(entry_for(self._know(), name, bare=not args and not kwargs), args, kwargs)
+
+    def _ask(self, entry: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        session = self._open()
+        self._used = True  # whatever it was: the env may not be as it was made
+        return ask(session, self._wish, self.step_timeout, entry, args, kwargs)
+
+    if not TYPE_CHECKING:  # it would make a type checker believe in any attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Of names that are not its own: a method of the remote env to be called, or the value of an attribute."""
+            return self._found(name)
+
+    def _found(self, name: str) -> Any:
+        ours = hasattr(type(self), name)  # a property that raised an AttributeError
+        description = None if ours else self._may_know(name)
+        if description is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name in description.calls:
+            return functools.partial(self.call, name)
+        return self._ask(entry_for(description, name, bare=True), (), {})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets the remote attribute where the worker allows it and this object has none of that name."""
+        if self._settable(name):
+            self._ask(SET + name, (value,), {})
+        else:
+            super().__setattr__(name, value)
+
+    def _settable(self, name: str) -> bool:
+        if name.startswith("_") or name in self.__dict__ or hasattr(type(self), name):
+            return False
+        description = self._may_know(name)
+        return description is not None and SET + name in description.calls
+
+    def _may_know(self, name: str) -> Description | None:
+        """The description, if ``name`` may be one of the env's. It opens the episode, unless we are half made."""
+        if name.startswith("_") or "_closed" not in self.__dict__:
+            return None
+        if self._closed and self.__dict__.get("_description") is None:
+            return None
+        return self._know()
+
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """As Gymnasium's. Raises ``CallRefused`` for what neither this object has nor the worker lets be set.
+
+        ``force`` changes nothing: an attribute that nobody has would be set where the env does not see it.
+        """
+        own = name in self.__dict__ or hasattr(type(self), name)
+        if not own and SET + name not in self._know().calls:
+            raise refusal(self._know(), name)
+        setattr(self, name, value)
+        return True
+
+
+class LaneCalls:
+    """The doors of a vector env: what ``SyncVectorEnv`` has, and the same for some of the lanes."""
+
+    if TYPE_CHECKING:
+        _wish: Wish
+        _session: Session
+        num_envs: int
+        step_timeout: float
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Call the method ``name`` of each lane, or read the attribute; gives an entry for each. Raises as a single
+        env's ``call``."""
+        return self.call_lanes(None, name, *args, **kwargs)
+
+    def call_lanes(self, lanes: Iterable[int] | None, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """The same for the ``lanes`` of these numbers, in their order; None: all of them."""
+        entry = entry_for(self._session.description, name, bare=not args and not kwargs)
+        return tuple(self._ask(entry, [self._numbers(lanes), *args], kwargs))
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """The attribute ``name`` of each lane."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any, lanes: Iterable[int] | None = None) -> None:
+        """Set the attribute ``name``: to one of ``values`` in each lane, if it is a list or tuple, else to ``values``.
+
+        Of the ``lanes`` of these numbers; None: of all. Raises ``CallRefused``, ``ValueError`` for a wrong number.
+        """
+        description, numbers = self._session.description, self._numbers(lanes)
+        if SET + name not in description.calls:
+            raise refusal(description, name)
+        count = self.num_envs if numbers is None else len(numbers)
+        each = list(values) if isinstance(values, (list, tuple)) else [values] * count
+        if len(each) != count:
+            raise ValueError(f"set_attr: expected {count} values, one for each lane, got {len(each)}")
+        self._ask(SET + name, [numbers, each], {})
+
+    def _ask(self, entry: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return ask(self._session, self._wish, self.step_timeout, entry, args, kwargs)
+
+    def _numbers(self, lanes: Iterable[int] | None) -> list[int] | None:
+        if lanes is None:
+            return None
+        numbers = [int(lane) for lane in lanes]
+        if any(not 0 <= number < self.num_envs for number in numbers):
+            raise ValueError(f"lanes: expected numbers from 0 to {self.num_envs - 1}, got {numbers}")
+        return numbers
