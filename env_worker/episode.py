@@ -84,8 +84,8 @@ class Episode:
         if make.world is not None or make.seat is not None:
             raise Refused(ErrorCode.BAD_KWARGS, "this worker hosts no worlds: no world or seat")
         limit = self._settings.max_num_envs
-        if make.num_envs is not None and not 1 <= make.num_envs <= limit:
-            text = f"num_envs: this worker allows {limit} lanes at most, and 1 at least, got {make.num_envs}"
+        if make.num_envs is not None and make.num_envs > limit:
+            text = f"num_envs: this worker allows {limit} lanes at most, got {make.num_envs}"
             raise Refused(ErrorCode.BAD_KWARGS, text)
         hosted = self._host = host(make, self._entry, self._settings)
         env = hosted.env

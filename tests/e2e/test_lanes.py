@@ -140,10 +140,13 @@ def test_a_number_of_lanes_that_makes_no_sense_is_refused_before_anything_is_sen
         RemoteVectorEnv("CartPole-v1", num_envs, "amqp://127.0.0.1:1/")
 
 
-def test_more_lanes_than_the_worker_allows_are_refused_by_name(serve, lanes):
+def test_more_lanes_than_the_worker_allows_are_refused_by_name_and_other_episodes_go_on(serve, lanes):
     serve(COUNTING, max_num_envs=4)
-    with pytest.raises(BadKwargs, match="allows 4 lanes at most, got 5"):
+    running = lanes(COUNTING, 4)
+    running.reset()
+    with pytest.raises(BadKwargs, match="allows 4 lanes at most, got 5.*fault of the agent"):
         lanes(COUNTING, 5)
+    assert running.step([1] * 4)[0].tolist() == [[1]] * 4
     with pytest.raises(ValueError, match="autoreset_mode: expected one of"):
         lanes(COUNTING, 2, autoreset_mode="sometimes")
 

@@ -222,6 +222,17 @@ def test_what_this_worker_can_not_host_is_refused_by_name(stranger, fields):
     assert stranger.hear().code == ErrorCode.BAD_KWARGS.value
 
 
+@pytest.mark.parametrize("num_envs", [0, -1, True, 2.0, "4"])
+def test_a_number_of_lanes_that_makes_no_sense_is_answered_by_name_and_nobody_is_harmed(stranger, remote, num_envs):
+    fields = msgpack.unpackb(encode(stranger.make(COUNTING, num_envs=77)))
+    fields[fields.index(77)] = num_envs
+    stranger.ask(COUNTING, msgpack.packb(fields))
+    error = stranger.hear()
+    assert (error.code, error.fault, error.ends) == (ErrorCode.MALFORMED.value, "agent", True)
+    assert "num_envs" in error.text
+    assert remote(COUNTING).reset()[0] == [0]
+
+
 def test_a_repeated_request_is_answered_from_memory_through_the_broker(stranger):
     key = stranger.open(COUNTING)
     body = encode(Reset(stranger.episode, 0, stranger.incarnation))
