@@ -45,7 +45,7 @@ class RemoteParallelEnv(ManyAgents, ParallelEnv[str, Any, Any]):  # type: ignore
     def step(self, actions: Mapping[str, Any]) -> Five:  # type: ignore[override]  # here by agent
         """As the env's own: observations, rewards, terminations, truncations and infos, each by agent.
 
-        ``actions``: one for each agent that lives and was given an observation; agents that are dead need none.
+        ``actions``: one for each agent that lives and was given an observation; others need none.
         Raises ``InvalidAction``, before anything is sent, for an agent that is not of this env, an agent without an
         action, and an action outside of its agent's space; the text names the agent.
         """
@@ -75,5 +75,6 @@ class RemoteParallelEnv(ManyAgents, ParallelEnv[str, Any, Any]):  # type: ignore
         assert report.observations is not None
         observations = {agent: self._seen_by(agent, wire) for agent, wire in report.observations.items()}
         self.agents = report.agents
-        self._due = [agent for agent in self.agents if observations.get(agent) is not None]
+        over = {agent for part in (report.terminations, report.truncations) for agent, flag in part.items() if flag}
+        self._due = [agent for agent in self.agents if agent not in over and observations.get(agent) is not None]
         return observations, report.rewards, report.terminations, report.truncations, report.infos

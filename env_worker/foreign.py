@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from env_worker.compat import HostedEnv, renders_by_mode
+from env_worker.multi import kind_of
 from env_worker.spaces import UnsupportedSpace, to_spec
 from protocol.spaces import to_space
 
@@ -32,7 +33,7 @@ def accept(env: Any, made_by: str, render_mode: str | None = None) -> Any:
         kind = f"{type(env).__module__}.{type(env).__qualname__}"
         lacks = ", ".join(missing)
         raise TypeError(f"{made_by} gave a {kind}, which is no env of gymnasium, gym or dm_env: it has no {lacks}")
-    return PresentEnv(env, render_mode) if renders_by_mode(env) else env
+    return PresentEnv(env, render_mode) if renders_by_mode(env) and kind_of(env) is None else env
 
 
 def as_gymnasium(env: Any) -> gymnasium.Env[Any, Any]:

@@ -150,6 +150,20 @@ def test_an_agent_that_is_not_alive_needs_no_action_and_may_have_one(serve, far)
     assert infos["red"]["order"] == ["green", "red", "blue", "late"]
 
 
+def test_a_dead_agent_that_lingers_among_the_agents_needs_no_action(serve, far):
+    serve(ARENA)
+    env = far(ARENA, odd="linger")
+    env.reset()
+    for _ in range(3):
+        _, _, terminations, _, _ = env.step({**ALL, "late": "b"})
+    assert terminations["red"]
+    assert "red" in env.agents
+    living = {agent: action for agent, action in ALL.items() if agent != "red"}
+    assert "red" in env.step({**living, "late": "b"})[0]
+    with pytest.raises(InvalidAction, match=r"action\['late'\]"):
+        env.step(living)
+
+
 def test_step_state_and_render_before_reset_say_so_and_harm_nothing(serve, far):
     serve(ARENA)
     env = far(ARENA, render_mode="ansi")
@@ -185,6 +199,11 @@ def test_frames_come_through_and_nothing_is_drawn_at_the_worker(serve, far):
     env = far(f"{RPS}:parallel_env", render_mode="rgb_array")
     env.reset(seed=1)
     assert (env.render().dtype, env.render().ndim) == (np.uint8, 3)
+
+
+def test_an_old_way_to_draw_does_not_make_an_env_of_one_agent_of_it(serve, far):
+    serve("tests.support.games:ToldTheMode")
+    assert set(far("tests.support.games:ToldTheMode").reset()[0]) == {"red", "green", "blue"}
 
 
 def test_an_env_can_be_pickled_before_its_first_reset(serve, far):

@@ -22,7 +22,7 @@ class Arena:
 
     Agents die one after the other, ``late`` joins late, and ``never`` never does. Every agent sees and does something
     of another kind, and its info tells what it did. ``odd``: ``keys`` of its own in every part, ``raise`` at step 2,
-    or ``hang`` at step 1.
+    ``hang`` at step 1, or let the dead ``linger`` among ``agents``.
     """
 
     metadata = {"name": "arena_v0", "render_modes": ["ansi", "rgb_array", "human"], "render_fps": 3}
@@ -70,13 +70,14 @@ class Arena:
             GATE.wait(30)
         told = [*self.agents, "late"] if self.count == 2 else list(self.agents)
         rewards = {agent: self._reward(agent) for agent in told}
-        terminations = {agent: np.bool_(agent == "red" and self.count == 3) for agent in told}
-        truncations = {agent: (agent == "blue" and self.count == 4) or self.count == 6 for agent in told}
+        terminations = {agent: np.bool_(agent == "red" and self.count >= 3) for agent in told}
+        truncations = {agent: (agent == "blue" and self.count >= 4) or self.count == 6 for agent in told}
         infos = {
             agent: {"did": actions.get(agent), "order": list(actions), "draw": self._rng.random(3)} for agent in told
         }
         observations = self._observe(told)
-        self.agents = [agent for agent in told if not (terminations[agent] or truncations[agent])]
+        stay = self.odd == "linger"
+        self.agents = [agent for agent in told if stay or not (terminations[agent] or truncations[agent])]
         if self.odd == "keys":
             observations = {**dict(reversed(observations.items())), "common": np.arange(3), "never": None}
             rewards = {agent: reward for agent, reward in rewards.items() if agent != "green"}
@@ -199,3 +200,10 @@ class Stranger(Arena):
         told = super().step(actions)
         self.agents = ["green", "nobody"]
         return told
+
+
+class ToldTheMode(Arena):
+    """Is told how to draw each time, as envs were before gym 0.26."""
+
+    def render(self, mode="ansi"):
+        return f"drawn as {mode}"
