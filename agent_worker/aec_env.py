@@ -8,7 +8,7 @@ from agent_worker.errors import NotReset
 from agent_worker.many_agents import ManyAgents
 from agent_worker.pettingzoo_base import AECEnv
 from protocol.errors import EncodeError
-from protocol.messages import Act
+from protocol.messages import Act, Call
 
 if TYPE_CHECKING:
     from protocol.messages import Message
@@ -79,8 +79,16 @@ class RemoteAECEnv(ManyAgents, AECEnv[str, Any, Any]):  # type: ignore[misc]  # 
         self._know()
         place, wire = self._ahead
         if agent != place or wire is None:
-            wire = self._call("observe", self._checked(agent))
+            wire = self._request("observe", self._checked(agent))
         return self._seen_by(agent, wire)
+
+    def wait(self, timeout: float) -> Any:
+        """After a ``StepTimeout``: wait ``timeout`` seconds more for what ``observe`` and the like give."""
+        late = self._open().pending
+        value = super().wait(timeout)
+        if isinstance(late, Call) and late.name == "observe":
+            return self._seen_by(late.args[0], value)
+        return value
 
     def _five(self, message: Message) -> Any:
         """Mirror the env as it is after a reset or a step; gives nothing, as ``step`` does."""

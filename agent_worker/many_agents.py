@@ -9,9 +9,10 @@ from gymnasium.spaces import GraphInstance
 
 from agent_worker.errors import InvalidAction, InvalidArgument, NotReset, ProtocolFailure
 from agent_worker.remote import RemoteMethods
+from agent_worker.remote_calls import RemoteCalls
 from protocol.coders import coder
 from protocol.errors import DecodeError
-from protocol.messages import Call, Percept, Result
+from protocol.messages import Percept
 from protocol.roster import Roster
 from protocol.spaces import to_space
 from protocol.specs import DictSpec
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from protocol.specs import Spec
 
 
-class ManyAgents(RemoteMethods):
+class ManyAgents(RemoteCalls, RemoteMethods):
     """The methods of a remote env that are the same for both kinds of PettingZoo's. See ``RemoteParallelEnv``."""
 
     _spaces: ClassVar[ModuleType] = gymnasium.spaces
@@ -92,22 +93,13 @@ class ManyAgents(RemoteMethods):
 
     def state(self) -> Any:
         """The env's global view of now. Raises ``EnvError`` if it has none, and ``NotReset`` before ``reset``."""
-        return self._call("state")
+        return self._request("state")
 
-    def _call(self, name: str, *arguments: Any) -> Any:
+    def _request(self, name: str, *arguments: Any) -> Any:
+        """The value of a call that every env of this kind answers. Raises ``NotReset``."""
         if not self._used:
             raise NotReset(f"{self._wish.env_id}: call reset() before {name}()")
-        result = self._open().request(Call, self.step_timeout, name=name, args=list(arguments))
-        assert isinstance(result, Result)
-        return result.value
-
-    def wait(self, timeout: float) -> Any:
-        """After a ``StepTimeout`` of ``step``: wait ``timeout`` seconds more for its result.
-
-        After one of ``observe``, ``state`` or ``render`` it gives None: ask again.
-        """
-        reply = self._open().wait(timeout)
-        return self._five(reply) if isinstance(reply, Percept) else None
+        return self._ask(name, arguments, {})
 
     def _checked(self, agent: Any) -> str:
         if type(agent) is not str or agent not in self._observation_spaces:
@@ -134,12 +126,13 @@ class ManyAgents(RemoteMethods):
         except DecodeError as error:
             raise ProtocolFailure(f"{self._wish.env_id}: the worker's percept cannot be read: {error}") from error
 
-    if not TYPE_CHECKING:  # it would make a type checker believe in any attribute
+    def _found(self, name: str) -> Any:
+        if name in self._after_reset:
+            raise AttributeError(f"{name} cannot be accessed before reset()")
+        return super()._found(name)
 
-        def __getattr__(self, name: str) -> Any:
-            if name in self._after_reset:
-                raise AttributeError(f"{name} cannot be accessed before reset()")
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    def _settable(self, name: str) -> bool:
+        return name not in self._after_reset and super()._settable(name)
 
     def __str__(self) -> str:
         """The env's name, as PettingZoo has it (``tictactoe_v3``), once it is known."""

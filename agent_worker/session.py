@@ -74,6 +74,11 @@ class Session:
         self._connection.watch(self._key, self._mailbox, self._dialogue)
 
     @property
+    def pending(self) -> Request | None:
+        """The request that has no reply yet."""
+        return self._dialogue.pending
+
+    @property
     def ended(self) -> bool:
         """True when nothing more can be asked."""
         return self._dialogue.state is State.ENDED

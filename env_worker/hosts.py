@@ -128,7 +128,7 @@ def host(make: Make, entry: Entry, settings: WorkerSettings) -> Host:
     if make.num_envs is None:
         env = entry.make(make.kwargs, make.render_mode)
         kind = kind_of(env)
-        return SingleHost(env, settings.allowed) if kind is None else many_host(kind, env)
+        return SingleHost(env, settings.allowed) if kind is None else many_host(kind, env, settings.allowed)
     mode = make.autoreset_mode or "next_step"
     lanes = make_lanes(entry, make.kwargs, make.render_mode, make.num_envs, mode, settings.vector)
     return LaneHost(lanes, settings.allowed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
+from env_worker.calls import answer
 from env_worker.host import BadCall, Host, RefusedRequest
 from env_worker.spaces import to_spec
 from protocol.coders import coder
@@ -16,6 +17,7 @@ from protocol.roster import Report, Roster
 from protocol.specs import DictSpec
 
 if TYPE_CHECKING:
+    from env_worker.calls import Allowed
     from protocol.messages import Call, Reset
     from protocol.specs import Spec
 
@@ -27,8 +29,13 @@ class UnsupportedAgents(TypeError):
 class _ManyHost(Host):
     """What is alike for agents that act at once and agents that take turns."""
 
-    def __init__(self, env: Any) -> None:
+    _own_calls: tuple[str, ...] = ("state",)
+    """What agents may call whatever the operator allows: it is of the API of the env."""
+
+    def __init__(self, env: Any, allowed: Allowed) -> None:
         self.env = env
+        self.calls = tuple(dict.fromkeys([*self._own_calls, *allowed.of(env)]))
+        self._allowed = allowed
         agents = _possible_agents(env)
         observations = {agent: to_spec(env.observation_space(agent)) for agent in agents}
         actions = {agent: to_spec(env.action_space(agent)) for agent in agents}
@@ -36,7 +43,6 @@ class _ManyHost(Host):
         self.action_space: Spec = DictSpec(tuple(actions.items()))
         space = getattr(env, "state_space", None)
         self.state_space: Spec | None = None if space is None else to_spec(space)
-        self.calls = ("observe", "state") if self.api == "aec" else ("state",)
         self._roster = Roster(agents)
         graph = gymnasium.spaces.GraphInstance
         self._observations = {
@@ -52,9 +58,14 @@ class _ManyHost(Host):
         return self.env.reset(seed=request.seed, options=request.options)
 
     def call(self, request: Call) -> Any:
-        """``state()`` as free data; of agents that take turns also ``observe(agent)``, coded. Raises ``BadCall``."""
+        """``state()`` as free data, ``observe(agent)`` coded where agents take turns, and what the operator allows.
+
+        Raises ``BadCall``, and what the env raises.
+        """
         if request.name not in self.calls:
-            raise BadCall(f"{request.name!r}: this env answers {', '.join(self.calls)}")
+            raise BadCall(f"{request.name!r}: of this env agents may call {', '.join(self.calls)}")
+        if request.name not in self._own_calls:
+            return answer(self._allowed, self.env, request)
         if request.kwargs or len(request.args) != (request.name == "observe"):
             raise BadCall(f"{request.name}: expected {'one agent' if request.name == 'observe' else 'no arguments'}")
         return self._observe(request.args[0]) if request.args else self.env.state()
@@ -117,6 +128,7 @@ class AECHost(_ManyHost):
     """
 
     api = "aec"
+    _own_calls = ("observe", "state")
 
     def reset(self, request: Reset) -> dict[str, Any]:
         """Fields of the percept. Raises ``RefusedRequest``, ``EncodeError``, and what the env raises."""
@@ -161,9 +173,9 @@ class AECHost(_ManyHost):
             return None
 
 
-def many_host(kind: str, env: Any) -> ParallelHost | AECHost:
+def many_host(kind: str, env: Any, allowed: Allowed) -> ParallelHost | AECHost:
     """The host for an env of ``kind`` (``env_worker.multi.kind_of``). Raises ``UnsupportedAgents`` and others."""
-    return ParallelHost(env) if kind == "parallel" else AECHost(env)
+    return ParallelHost(env, allowed) if kind == "parallel" else AECHost(env, allowed)
 
 
 def _possible_agents(env: Any) -> list[str]:

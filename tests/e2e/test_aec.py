@@ -257,6 +257,11 @@ def test_after_a_step_timeout_one_may_wait_on(serve, far_aec):
     GATE.set()
     assert env.wait(20.0) is None
     assert env.agent_selection == "ann"
+    GATE.clear()
+    with pytest.raises(StepTimeout, match="waited .* for the reply to call"):
+        env.observe("cid")
+    GATE.set()
+    assert identical(env.wait(20.0), np.full((2, 2), 0.01, np.float16))
 
 
 @AMQP_ONLY
@@ -290,7 +295,7 @@ def test_what_a_foreign_agent_sends_is_checked_by_the_worker_too(serve, broker_u
         with pytest.raises(gymbroker.RemoteEnvError, match="observe: expected .*bad_call, fault of the agent"):
             session.request(Call, 20.0, name="observe", args=arguments)
     for name in ("last", "__init__", "env.close"):
-        with pytest.raises(gymbroker.RemoteEnvError, match="this env answers observe, state .*bad_call"):
+        with pytest.raises(gymbroker.RemoteEnvError, match="of this env agents may call observe, state .*bad_call"):
             session.request(Call, 20.0, name=name)
     assert session.request(Call, 20.0, name="observe", args=["bob"]).value == "x0"
     session.close(20.0)

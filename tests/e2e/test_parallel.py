@@ -14,6 +14,7 @@ from pettingzoo.utils import parallel_to_aec
 import gymbroker
 from agent_worker.errors import (
     BadKwargs,
+    CallRefused,
     EnvClosed,
     EnvError,
     InvalidAction,
@@ -24,6 +25,7 @@ from agent_worker.errors import (
 )
 from agent_worker.opening import Wish
 from agent_worker.session import Session
+from env_worker.calls import Allowed
 from protocol.messages import Act, Call, Reset
 from tests.support import many
 from tests.support.commands import worker
@@ -173,7 +175,7 @@ def test_step_state_and_render_before_reset_say_so_and_harm_nothing(serve, far):
     for name in ("agents", "num_agents"):
         with pytest.raises(AttributeError, match=rf"{name} cannot be accessed before reset\(\)"):
             getattr(env, name)
-    with pytest.raises(AttributeError, match="has no attribute 'agent_selection'"):
+    with pytest.raises(AttributeError, match="'agent_selection' is no attribute that worker .* lets agents use"):
         _ = env.agent_selection
     assert set(env.reset()[0]) == {"red", "green", "blue"}
 
@@ -320,6 +322,23 @@ def test_what_a_foreign_agent_sends_is_checked_by_the_worker_too(serve, broker_u
             session.request(Call, 20.0, **call)
     assert session.request(Call, 20.0, name="state").value[0] == 0
     session.close(20.0)
+
+
+def test_what_the_operator_allows_beside_it_may_be_called_read_and_set(serve, far):
+    serve(ARENA, allowed=Allowed(call=("shout",), get=("count", "odd"), set=("odd", "agents")))
+    env = far(ARENA)
+    assert env.description.calls == ("state", "shout", "get:count", "get:odd", "set:odd", "set:agents")
+    env.reset()
+    assert (env.shout("go"), env.count, env.call("state").tolist()) == ("go!", 0, [0, 3])
+    env.odd = "keys"
+    assert "common" in env.step(ALL)[0]
+    assert env.odd == "keys"
+    assert env.agents == ["green", "red", "blue"]
+    for refused in (lambda: env.call("render"), lambda: env.closed, lambda: env.call("_observe")):
+        with pytest.raises(CallRefused, match="they may call state, shout; read count, odd; set odd, agents"):
+            refused()
+    env.max_cycles = 7  # as tests of PettingZoo do; nobody allowed to set it there
+    assert env.max_cycles == 7
 
 
 def test_gymbroker_make_parallel_brings_its_worker_along_on_memory():

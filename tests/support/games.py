@@ -94,6 +94,9 @@ class Arena:
     def state(self):
         return np.array([self.count, len(self.agents)], np.int16)
 
+    def shout(self, word):
+        return f"{word}!"
+
     def render(self):
         return f"turn {self.count}" if self.render_mode == "ansi" else np.full((4, 6, 3), self.count, np.uint8)
 
@@ -146,6 +149,8 @@ class Auction(AECEnv):
     def observe(self, agent):
         if self.odd == "shy" and self.terminations[agent]:
             raise LookupError(f"{agent} has left")
+        if self.odd == "hang" and agent == "cid" and self.count == 1:
+            GATE.wait(30)
         if agent == "ann":
             mask = np.array([1, 1, self.count % 2], np.int8)
             return {"action_mask": mask, "observation": np.full(2, self.count, np.int32)}
