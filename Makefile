@@ -2,6 +2,7 @@
 
 BROKER ?= memory://
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 # In the name of a stamp stands where it was made: a moved or copied folder is set up anew.
 HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
@@ -10,7 +11,7 @@ DEV := .venv/dev-$(HERE)
 ECO := .venv/eco-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test lint types layers check test-compose test-ecosystem test-wheel build golden docs lock clean
+.PHONY: help demo test lint types layers check test-compose test-ecosystem test-wheel bench build golden docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +49,10 @@ test-ecosystem: $(ECO) ## the libraries people train with (Stable-Baselines3, To
 test-wheel: build ## the wheel in an empty environment, with its dependencies from the package index
 	@tools/test-wheel dist/*.whl
 
+bench: $(DEV) ## how fast, beside the limit and the peers; BENCH_ARGS="--list", "--quick --only lockstep"; see bench/README.md
+	@tools/ensure-rabbitmq
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
 build: $(DEV) ## dist/: the wheel and the sdist
 	@echo "==> build"
 	@rm -rf build dist && mkdir dist
@@ -66,7 +71,7 @@ docs: $(DEV) ## the state diagram of docs/protocol.md anew, after a change of pr
 	@$(BIN)/python -m tools.diagram
 
 clean: ## remove .venv and all that is made
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(RUN): requirements/lock.txt pyproject.toml
 	@tools/venv plot

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("protocol", "broker", "env_worker", "agent_worker", "gymbroker")
 SOURCES = sorted(
-    path for folder in (*PACKAGES, "examples", "tools", "tests") for path in (ROOT / folder).rglob("*.py")
+    path for folder in (*PACKAGES, "bench", "examples", "tools", "tests") for path in (ROOT / folder).rglob("*.py")
 )
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common"}
 

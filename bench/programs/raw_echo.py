@@ -1,0 +1,36 @@
+"""The limit: bytes of the given sizes through the broker, in frames on a socket.
+
+Usage: raw_echo env|agent URL ACT_KEY PERCEPT_KEY REQUEST_BYTES REPLY_BYTES UNITS
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bench.programs import loop
+from bench.programs.raw_frames import RawPeer
+
+PREFETCH = 4
+"""As an env worker's: env_worker.stepper.PREFETCH."""
+
+role, url, act, percept = sys.argv[1:5]
+request, reply = (bytes(int(size)) for size in sys.argv[5:7])
+acts, percepts = ("gym.acts", act), ("gym.percepts", percept)
+
+if role == "env":
+    env = RawPeer(url, acts, percepts, declare=True, prefetch=PREFETCH)
+    loop.say(ready=True)
+    while True:
+        env.receive()
+        env.send(reply, ack=True)
+
+agent = RawPeer(url, percepts, acts, declare=False, prefetch=0)
+
+
+def step(action: int) -> bool:
+    agent.send(request)
+    agent.receive()
+    return False
+
+
+loop.answer(step, lambda: None, [0], units=int(sys.argv[7]))

@@ -1,0 +1,58 @@
+"""What a row of the table is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.stage import Stage
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender of one group. Rows of a group take turns in every round."""
+
+    name: str
+    about: str
+    """For ``--list`` and the page: what runs, in how many processes."""
+    play: Callable[[Stage], None]
+    """Starts its servers and its agents on a stage."""
+    order: dict[str, Any]
+    """How much is measured in one turn: ``{"steps": n}`` or ``{"seconds": s}``."""
+    ideal: float | None = None
+    """For groups that have one: what the figure would be if nothing were lost."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are compared with each other."""
+
+    name: str
+    title: str
+    figure: Literal["p50_us", "rate"]
+    """What is compared: the median latency of a step, or units in a second of all agents together."""
+    unit: str
+    reference: str
+    """Name of the row that ratios are shown to."""
+    rows: tuple[Row, ...]
+
+
+@dataclass
+class Turn:
+    """What was measured of a row in one round."""
+
+    figure: float
+    """``Group.figure``."""
+    p50_us: float
+    p99_us: float
+    rate: float
+    """Units in a second, of all agents together, resets included."""
+    steps: int
+    resets: int
+    cpu_us: dict[str, float] = field(default_factory=dict)
+    """Microseconds of a core for each step, of agent, server and broker."""
+    rates: list[float] = field(default_factory=list)
+    """Units in a second of each agent."""

@@ -1,0 +1,114 @@
+"""Ratios, targets and tables: what stands in the table follows from the turns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bench import groups, lockstep, record, table, targets
+from bench.figures import figures, paired, short, spread
+from bench.rounds import Outcome
+from bench.rows import Turn
+
+MACHINE = {
+    "date": "2026-01-01 00:00 UTC", "processor": "a processor", "cores": 2, "memory_gib": 4, "kernel": "6",
+    "python": "3.11", "packages": {"pika": "1.4.4"}, "commit": "abc", "load_before": 0.1, "loaded": False,
+}  # fmt: skip
+
+
+def turn(p50, **more):
+    cpu = {"agent": 1.0, "server": 2.0, "broker": 3.0}
+    known = {"figure": p50, "p50_us": p50, "p99_us": 2 * p50, "rate": 1e6 / p50, "steps": 10, "resets": 1}
+    return Turn(**{**known, "cpu_us": cpu, **more})
+
+
+def outcome(*p50s):
+    return Outcome([None if p50 is None else turn(p50) for p50 in p50s])
+
+
+def test_a_ratio_is_the_median_of_the_ratios_of_each_round_not_the_ratio_of_medians():
+    found = paired(outcome(100, 300, 900), outcome(100, 100, 300))
+    assert (found.median, found.low, found.high, found.count) == (3.0, 1.0, 3.0, 3)
+
+
+def test_a_round_in_which_one_of_the_two_failed_counts_for_no_ratio():
+    assert paired(outcome(100, None), outcome(50, 50)).count == 1
+    assert paired(outcome(None, 100), outcome(50, None)) is None
+
+
+def test_figures_are_those_of_the_turns_that_there_were():
+    assert figures(outcome(5, None, 7)) == [5, 7]
+    assert spread([3, 1, 2]).median == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.012345, "0.0123"), (9.126, "9.13"), (273.4, "273"), (12345.6, "12,346"), (0.0, "0.0"), (99.99, "100.0")],
+)
+def test_numbers_are_shown_with_the_digits_that_mean_something(value, shown):
+    assert short(value) == shown
+
+
+@pytest.mark.parametrize(("sense", "bound", "met"), [("at most", 2.0, True), ("at most", 1.9, False),
+                                                     ("at least", 2.0, True), ("at least", 2.1, False)])  # fmt: skip
+def test_a_target_is_met_by_the_median_of_the_paired_ratios(monkeypatch, sense, bound, met):
+    target = targets.Target("0", "a test", "lockstep", "ours", "raw", sense, bound)
+    monkeypatch.setattr(targets, "TARGETS", (target,))
+    (verdict,) = targets.judge("lockstep", {"ours": outcome(200, 400, 900), "raw": outcome(100, 200, 300)})
+    assert (verdict.found.median, verdict.met) == (2.0, met)
+
+
+def test_a_target_of_rows_that_were_not_played_is_left_out():
+    assert targets.judge("lockstep", {"ours": outcome(200)}) == []
+    assert targets.judge("lockstep", {"ours": outcome(None), "raw": outcome(100)}) == []
+
+
+def test_every_target_and_every_reference_names_rows_that_exist():
+    known = {(group.name, row.name) for group in groups.GROUPS for row in group.rows}
+    named = {(target.group, name) for target in targets.TARGETS for name in (target.row, target.against)}
+    assert named | {(group.name, group.reference) for group in groups.GROUPS} <= known
+
+
+def test_rows_are_chosen_by_group_by_name_or_by_both():
+    assert groups.choose([]) == [(group, list(group.rows)) for group in groups.GROUPS]
+    ((group, rows),) = groups.choose(["lockstep/ours,raw", "local"])
+    assert (group, [row.name for row in rows]) == (lockstep.GROUP, ["raw", "ours", "local"])
+    with pytest.raises(ValueError, match="nothing is called nonsense"):
+        groups.choose(["raw", "nonsense"])
+
+
+def test_the_table_shows_failed_rows_as_failed_and_the_others_against_the_reference():
+    failed = Outcome([None], failure="it broke\nin two lines")
+    lines = table.cells(lockstep.GROUP, {"raw": outcome(100, 100), "ours": outcome(150, 250), "ray": failed})
+    assert all(len(line) == len(lines[0]) for line in lines)
+    assert lines[2][:5] == ["ours", "200", "150 - 250", "2.00", "1.50 - 2.50"]
+    assert lines[3][:2] == ["ray", "failed"]
+
+
+def test_the_json_has_every_turn_and_every_verdict():
+    played = [(lockstep.GROUP, {"raw": outcome(100), "ours": outcome(130)})]
+    found = json.loads(record.to_json(MACHINE, played))
+    assert found["machine"]["processor"] == "a processor"
+    rows = found["groups"]["lockstep"]["rows"]
+    assert [one["p50_us"] for one in rows["ours"]["turns"]] == [130]
+    assert found["groups"]["lockstep"]["targets"][0]["met"] is True
+
+
+def test_a_section_takes_the_place_of_the_former_one_and_of_nothing_else(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench: lockstep -->\nold\n<!-- end of lockstep -->\nafter\n")
+    text = record.section(MACHINE, lockstep.GROUP, {"raw": outcome(100), "ours": outcome(130)})
+    record.write_section(page, "lockstep", text)
+    record.write_section(page, "lockstep", text)
+    assert page.read_text() == f"before\n<!-- bench: lockstep -->\n{text}\n<!-- end of lockstep -->\nafter\n"
+    assert "a processor" in text
+    assert "| 2 | a step against the raw limit (ours : raw) | 1.30 |" in text
+    with pytest.raises(ValueError, match="no place for frames"):
+        record.write_section(page, "frames", text)
+
+
+def test_a_busy_machine_is_named_where_the_figures_are():
+    group = replace(lockstep.GROUP, rows=())
+    assert "do not trust" in record.section({**MACHINE, "loaded": True}, group, {"raw": outcome(1)})
