@@ -14,6 +14,7 @@ from env_worker import price
 from env_worker.compat import import_gym, renders_by_mode
 from env_worker.factory import BadFactory, Factory
 from env_worker.foreign import accept
+from env_worker.pool import NoEnvPool, import_envpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ class Entry:
 
     env_id: str
     api: str
-    """``gymnasium``, ``gym``, ``class`` for a dotted path, or ``factory``."""
+    """``gymnasium``, ``gym``, ``class`` for a dotted path, ``factory``, or ``envpool`` for what nobody else has."""
     build: Callable[..., Any]
     fixed: dict[str, Any]
     """Keyword arguments that the operator set."""
@@ -95,7 +96,8 @@ class Catalogue:
         for module in settings.imports:
             _import(module, "--import")
         factory = _factory(settings.factory)
-        self.entries = {env_id: _find(env_id, settings, factory) for env_id in settings.env_ids}
+        pooled = _pooled(settings)
+        self.entries = {env_id: _find(env_id, settings, factory, pooled) for env_id in settings.env_ids}
 
     def get(self, env_id: str) -> Entry | None:
         """The entry of exactly that id, if it is served."""
@@ -115,7 +117,27 @@ def _factory(path: str | None) -> Factory | None:
         raise WrongOption(f"--factory: {error}") from error
 
 
-def _find(env_id: str, settings: WorkerSettings, factory: Factory | None) -> Entry:
+def _pooled(settings: WorkerSettings) -> frozenset[str]:
+    """The served ids, if EnvPool is to step their lanes: it must have all of them."""
+    if settings.vector != "envpool":
+        return frozenset()
+    if settings.factory is not None:
+        raise WrongOption("--vector envpool: a factory makes envs one by one; leave out one of the two options")
+    try:
+        known = import_envpool().list_all_envs()
+    except NoEnvPool as error:
+        raise WrongOption(f"--vector envpool: {error}") from error
+    strangers = [env_id for env_id in settings.env_ids if env_id not in known]
+    if strangers:
+        raise WrongOption(f"--vector envpool: EnvPool has no {', '.join(strangers)}; see envpool.list_all_envs()")
+    return frozenset(settings.env_ids)
+
+
+def _lanes_only(env_id: str, **kwargs: Any) -> Any:
+    raise BadKwargs(f"{env_id} is an env of EnvPool, which has lanes only: ask for some (make_vec, num_envs=1)")
+
+
+def _find(env_id: str, settings: WorkerSettings, factory: Factory | None, pooled: frozenset[str]) -> Entry:
     fixed = settings.kwargs_of(env_id)
     if factory is not None and factory.makes(env_id):
         return Entry(env_id, "factory", functools.partial(factory.make, env_id), fixed, factory)
@@ -135,6 +157,8 @@ def _find(env_id: str, settings: WorkerSettings, factory: Factory | None) -> Ent
         found = _in_gym(env_id, name, fixed)
         if found is not None:
             return found
+    if env_id in pooled:
+        return Entry(env_id, "envpool", functools.partial(_lanes_only, env_id), fixed)
     where = "gymnasium and gym" if settings.backend == "auto" else settings.backend
     hint = "see `env-worker list`, or use --import"
     raise CatalogueError(f"unknown env id {env_id!r}: not registered in {where}; {hint}")

@@ -60,7 +60,9 @@ AllowSet = Annotated[
     typer.Option(metavar="NAME", rich_help_panel=_CALLS, help="Attribute that agents may set; several times."),
 ]
 
-Vector = Annotated[str, typer.Option(rich_help_panel=_LANES, help="How lanes are stepped: loop, or entry-point.")]
+Vector = Annotated[
+    str, typer.Option(rich_help_panel=_LANES, help="How lanes are stepped: loop, entry-point or envpool.")
+]
 MaxNumEnvs = Annotated[int, typer.Option(rich_help_panel=_LANES, help="Most lanes of one episode.")]
 
 StepTimeout = Annotated[

@@ -11,7 +11,7 @@ DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
 
 BACKENDS = ("auto", "gymnasium", "gym")
 
-VECTOR_BACKENDS = ("loop", "entry-point")
+VECTOR_BACKENDS = ("loop", "entry-point", "envpool")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class WorkerSettings:
     resume_window: float = 2.0
     """An agent that cannot be reached has so long to come back before its episode is closed."""
     vector: str = "loop"
-    """How lanes are stepped: ``loop`` over envs, or Gymnasium's own vector ``entry-point`` of the env."""
+    """How lanes are stepped: ``loop`` over envs, Gymnasium's own vector ``entry-point`` of the env, or ``envpool``."""
     max_num_envs: int = 4096
     """Most lanes of one episode."""
     allowed: Allowed = Allowed()  # noqa: RUF009 - it is frozen

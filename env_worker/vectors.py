@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from env_worker.catalogue import BadKwargs
 from env_worker.foreign import PresentEnv, as_gymnasium
 from env_worker.multi import kind_of
+from env_worker.pool import OPERATORS_ONLY, PoolLanes, import_envpool
 from env_worker.spaces import UnsupportedSpace, to_spec
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def make_lanes(
     mode = AUTORESET_MODES.get(autoreset_mode)
     if mode is None:
         raise BadKwargs(f"autoreset_mode: expected one of {', '.join(AUTORESET_MODES)}, got {autoreset_mode!r}")
+    if backend == "envpool":
+        return _envpool(entry, kwargs, render_mode, num_envs, mode)
     if backend == "entry-point":
         return _entry_point(entry, kwargs, render_mode, num_envs, mode)
     return _loop(entry, kwargs, render_mode, num_envs, mode)
@@ -113,3 +116,18 @@ def _entry_point(
         text = f"the vector entry point of {entry.env_id} has {has}, got {mode.name.lower()!r}"
         raise BadKwargs(f"autoreset_mode: {text}")
     return Lanes(env)
+
+
+def _envpool(
+    entry: Entry, kwargs: dict[str, Any], render_mode: str | None, num_envs: int, mode: AutoresetMode
+) -> Lanes:
+    """EnvPool's envs of that id, in whichever mode."""
+    clash = sorted(OPERATORS_ONLY & set(kwargs))
+    if clash:
+        raise BadKwargs(f"{entry.env_id}: {', '.join(clash)} cannot be set by an agent")
+
+    def build(**kwargs: Any) -> Any:
+        make = functools.partial(import_envpool().make_gymnasium, entry.env_id, num_envs=num_envs, **kwargs)
+        return PoolLanes(entry.env_id, make, num_envs, mode)
+
+    return Lanes(entry.build_with(build, kwargs, render_mode))

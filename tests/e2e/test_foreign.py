@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from agent_worker import RemoteEnv
 from agent_worker.errors import BadKwargs, EnvError
 from env_worker.compat import import_gym
 from tests.support import dm
-from tests.support.commands import run, worker
+from tests.support.commands import environment, run, worker
 from tests.support.envs import OldApi
 from tests.support.equal import identical
 from tests.support.oddities import Oddity
@@ -196,6 +199,16 @@ def test_an_operator_who_names_no_factory_is_told_before_anything_is_served(rabb
     assert "--factory: tests.support.factories:Raising: RuntimeError: no licence" in done.stderr
     assert "Traceback" not in done.stderr
     assert "serving" not in done.stderr
+
+
+def test_a_vector_back_end_that_is_not_installed_is_told_before_anything_is_served(tmp_path):
+    (tmp_path / "envpool.py").write_text("raise ModuleNotFoundError('no envpool', name='envpool')")
+    found = environment("amqp://127.0.0.1:1/")
+    found["PYTHONPATH"] = f"{tmp_path}:{found['PYTHONPATH']}"
+    command = [sys.executable, "-m", "env_worker", "serve", "CartPole-v1", "--vector", "envpool"]
+    done = subprocess.run(command, env=found, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "env-worker: --vector envpool: EnvPool is not installed here: pip install envpool\n"
 
 
 def test_a_factory_on_the_command_line_serves_what_only_it_knows(rabbit, tmp_path):

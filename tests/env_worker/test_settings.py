@@ -22,7 +22,7 @@ def test_a_worker_without_env_ids_is_refused():
     ("name", "value", "expected"),
     [
         ("backend", "openai", "one of auto, gymnasium, gym"),
-        ("vector", "async", "one of loop, entry-point"),
+        ("vector", "async", "one of loop, entry-point, envpool"),
         ("capacity", 0, "1 or more"),
         ("processes", 0, "1 or more"),
         ("max_num_envs", 0, "1 or more"),
