@@ -11,7 +11,12 @@ from protocol.errors import EncodeError
 from protocol.messages import Act, Call
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from protocol.messages import Message
+
+
+_NOTHING = (None, None)
 
 
 class RemoteAECEnv(ManyAgents, AECEnv[str, Any, Any]):  # type: ignore[misc]  # PettingZoo is not typed
@@ -42,7 +47,7 @@ class RemoteAECEnv(ManyAgents, AECEnv[str, Any, Any]):  # type: ignore[misc]  # 
     truncations: dict[str, bool]
     infos: dict[str, dict[str, Any]]
     _cumulative_rewards: dict[str, float]
-    _ahead: tuple[str | None, Any] = (None, None)
+    _ahead: tuple[str | None, Any] = _NOTHING
     """The agent whose observation came along with the last percept, and the coded observation; or None."""
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
@@ -58,7 +63,9 @@ class RemoteAECEnv(ManyAgents, AECEnv[str, Any, Any]):  # type: ignore[misc]  # 
         session = self._session or self._open()
         if not self._used:
             raise NotReset(f"{self._wish.env_id}: call reset() before step()")
-        self._five(session.request(Act, self.step_timeout, action=self._encode(action)))
+        wire = self._encode(action)
+        self._ahead = _NOTHING  # should the step fail, the env may have gone on all the same
+        self._five(session.request(Act, self.step_timeout, action=wire))
 
     def _encode(self, action: Any) -> Any:
         agent = self.agent_selection if self.agents else None
@@ -81,6 +88,11 @@ class RemoteAECEnv(ManyAgents, AECEnv[str, Any, Any]):  # type: ignore[misc]  # 
         if agent != place or wire is None:
             wire = self._request("observe", self._checked(agent))
         return self._seen_by(agent, wire)
+
+    def _ask(self, entry: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if entry not in ("observe", "state"):
+            self._ahead = _NOTHING  # whatever else is called or set may change what agents see
+        return super()._ask(entry, args, kwargs)
 
     def wait(self, timeout: float) -> Any:
         """After a ``StepTimeout``: wait ``timeout`` seconds more for what ``observe`` and the like give."""

@@ -198,7 +198,10 @@ def _keyed(name: str, part: Any) -> dict[Any, Any]:
 
 
 def _rewards(name: str, part: Any) -> dict[Any, float]:
-    return {agent: float(np.asarray(value).item()) for agent, value in _keyed(name, part).items()}
+    return {
+        agent: value if type(value) is float else float(np.asarray(value).item())
+        for agent, value in _keyed(name, part).items()
+    }
 
 
 def _flags(name: str, part: Any) -> dict[Any, bool]:

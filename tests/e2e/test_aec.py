@@ -15,6 +15,7 @@ import gymbroker
 from agent_worker.errors import EnvClosed, EnvError, InvalidAction, InvalidArgument, NotReset, StepTimeout, WorkerLost
 from agent_worker.opening import Wish
 from agent_worker.session import Session
+from env_worker.calls import Allowed
 from protocol.messages import Act, Call, Reset
 from tests.support import many
 from tests.support.commands import worker
@@ -239,6 +240,7 @@ def test_what_the_env_raises_is_told_and_the_episode_goes_on(serve, far_aec):
     env.step(BID)
     with pytest.raises(EnvError, match="step raised RuntimeError: trouble at the auction"):
         env.step(1)
+    assert env.observe("ann")["observation"].tolist() == [2, 2], "it went on before it raised"
     env.reset()
     assert env.agent_selection == "bob"
 
@@ -299,6 +301,15 @@ def test_what_a_foreign_agent_sends_is_checked_by_the_worker_too(serve, broker_u
             session.request(Call, 20.0, name=name)
     assert session.request(Call, 20.0, name="observe", args=["bob"]).value == "x0"
     session.close(20.0)
+
+
+def test_what_the_operator_allows_may_change_what_agents_see(serve, far_aec):
+    serve(AUCTION, allowed=Allowed(set=("count",)))
+    env = far_aec(AUCTION)
+    env.reset()
+    assert env.last()[0] == "x0"
+    env.count = 9
+    assert env.last()[0] == "x9"
 
 
 def test_gymbroker_make_aec_brings_its_worker_along_on_memory():
