@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from broker.alarm import Alarm
 from broker.errors import again
+from broker.joining import refuse_chains
 from broker.queues import Exchanges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from broker.errors import BrokerError
-    from broker.port import Arrival
+    from broker.port import Arrival, Mailbox
 
 _thread = threading.local()
 """``handling`` is true while the thread is inside a handler.
@@ -42,6 +43,8 @@ class Hub:
         """Do the work of in-process workers on this thread until ``waiting`` has an arrival. False: no work."""
         if getattr(_thread, "handling", False):
             return False
+        if waiting.many and len(self.running) > 1:
+            return False  # it waits for whichever is first: while it did the work of one it could not hear another
         helped = False
         for worker in self.running:
             if worker.items and worker.help(waiting, deadline):
@@ -57,12 +60,15 @@ class MemoryMailbox:
     ``turn`` is held by whoever gives arrivals to ``handle``: the thread inside ``run``, or while that one sleeps a
     thread that waits in ``get`` of another mailbox. A sleeper is woken once for each sleep, and needs the
     interpreter lock to notice: a lockstep dialogue wakes a worker some two hundred times a second, not at each step.
+
+    ``siblings``: all mailboxes of its connection.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, siblings: Container[object]) -> None:
         self.items: deque[Arrival] = deque()
         self.loss: BrokerError | None = None
-        self._hub = hub
+        self.joined = self.many = False
+        self._hub, self._siblings = hub, siblings
         self._alarm = Alarm()
         self._turn = threading.Lock()
         self._handle: Callable[[Arrival], None] | None = None
@@ -88,6 +94,16 @@ class MemoryMailbox:
                     return None
                 if not helped:
                     self._sleep(deadline)
+
+    def join(self, other: Mailbox) -> None:
+        if not isinstance(other, MemoryMailbox) or other not in self._siblings:
+            raise TypeError(f"expected a mailbox of the same memory:// connection, got {other!r}")
+        with self._hub.lock:  # whoever puts holds it
+            refuse_chains(self, other)
+            self.joined = other.many = True
+            other.items.extend(self.items)
+            self.items, self._alarm = other.items, other._alarm
+        other._alarm.ring()
 
     def run(self, handle: Callable[[Arrival], None], deadline: float) -> None:
         self._start(handle)

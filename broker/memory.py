@@ -63,7 +63,7 @@ class MemoryConnection:
 
     def mailbox(self) -> MemoryMailbox:
         self._check()
-        box = MemoryMailbox(self._hub)
+        box = MemoryMailbox(self._hub, self._mailboxes)
         with self._hub.lock:
             self._mailboxes.add(box)
         return box

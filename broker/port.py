@@ -78,6 +78,15 @@ class Mailbox(Protocol):
         where it struck), and no further arrival is handled.
         """
 
+    def join(self, other: Mailbox) -> None:
+        """From now on what comes into this mailbox comes into ``other``, after what it holds already.
+
+        For who waits for several dialogues at once: ``Arrival.token`` tells whose an arrival is. Nobody waits on this
+        mailbox any more; who waits in ``other.get`` sees what this one held at the next arrival or deadline. It
+        cannot be undone. Raises ``TypeError`` for a mailbox of another connection, and ``ValueError`` if this one is
+        joined already, or others to it, or ``other`` to another: there are no chains.
+        """
+
 
 class Subscription(Protocol):
     """A queue that we consume."""

@@ -17,6 +17,7 @@ from broker.amqp.framing import routing_key
 from broker.amqp.link import Link
 from broker.amqp.pump import Waiter
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
+from broker.joining import refuse_chains
 from broker.port import Arrival, Kind
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 class AmqpMailbox(Waiter):
     """Mailbox of an AMQP connection."""
 
-    __slots__ = ("connection",)
+    __slots__ = ("connection", "joined", "many")
 
     def __init__(self, connection: Consuming) -> None:
         super().__init__()
         self.connection = connection
+        self.joined = self.many = False
 
     def get(self, deadline: float) -> Arrival | None:
         connection, items = self.connection, self.items
@@ -56,6 +58,16 @@ class AmqpMailbox(Waiter):
             if arrival is None:
                 return
             handle(arrival)
+
+    def join(self, other: Mailbox) -> None:
+        connection = self.connection
+        box = connection.own(other)
+        with connection.lock:  # whoever reads puts with it held
+            refuse_chains(self, box)
+            self.joined = box.many = True
+            box.items.extend(self.items)
+            self.items, self.alarm = box.items, box.alarm
+        box.alarm.ring()
 
 
 class AmqpSubscription:

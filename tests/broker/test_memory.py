@@ -248,3 +248,26 @@ def test_brokers_of_other_names_do_not_hear_each_other(site: Site):
     stranger.send(topology.PERCEPTS, key, b"")
     assert mailbox.get(soon()).token == "nobody here"
     stranger.close()
+
+
+def test_who_waits_for_several_hears_the_fast_worker_while_the_slow_one_is_at_work(site: Site, connect):
+    fast, slow = (other := connect()).mailbox(), site.env.mailbox()
+    other.inbox(topology.ACTS, ["fast"], fast, "fast", prefetch=1, deadline=soon())
+    site.env.inbox(topology.ACTS, ["slow"], slow, "slow", prefetch=1, deadline=soon())
+    (one, one_key), (both, both_key) = site.percepts("one"), site.percepts("both")
+    one.join(both)
+    go_on = threading.Event()
+
+    def be_slow(arrival):
+        assert go_on.wait(20)
+        site.env.send(topology.PERCEPTS, one_key, b"slow", settles=arrival)
+
+    def be_fast(arrival):
+        other.send(topology.PERCEPTS, both_key, b"fast", settles=arrival)
+
+    with running(slow, be_slow), running(fast, be_fast):
+        for key in ("slow", "fast"):
+            site.agent.send(topology.ACTS, key, b"")
+        assert bodies(both, 1) == [b"fast"]
+        go_on.set()
+        assert bodies(both, 1) == [b"slow"]
