@@ -12,6 +12,9 @@
   * ``EnvError`` — the env itself raised; the episode goes on.
   * ``CallRefused`` — a method or an attribute that the worker does not let agents use. Also an ``AttributeError``.
   * ``StepTimeout`` — no reply in time. Also a ``TimeoutError``. ``wait()``, ``reset()`` and ``close()`` are legal then.
+
+    * ``AlreadyPending`` — asked for more before the reply has come. Also Gymnasium's ``AlreadyPendingCallError``.
+  * ``NothingPending`` — waited for a reply to nothing. Also Gymnasium's ``NoAsyncCallError``.
   * ``NotReset`` — ``step`` or ``render`` before ``reset``. Also Gymnasium's ``ResetNeeded``.
   * ``EnvClosed`` — used after ``close``. Also Gymnasium's ``ClosedEnvironmentError``.
   * ``EpisodeEnded`` — the worker ended the episode: drained, idle for too long, or the env hung.
@@ -21,7 +24,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 class RemoteEnvError(Exception):
     """Anything that is wrong with a remote env."""
+
+    env_id: Any = None
+    """Of a vector env whose lanes are spread over several episodes: the numbers of the lanes that it concerns."""
 
 
 class UnknownEnv(RemoteEnvError):
@@ -69,6 +75,22 @@ class CallRefused(RemoteEnvError, AttributeError):
 
 class StepTimeout(RemoteEnvError, TimeoutError):
     """No reply in time. ``wait()``, ``reset()`` and ``close()`` are legal now, another ``step()`` is not."""
+
+
+class AlreadyPending(StepTimeout, gymnasium.error.AlreadyPendingCallError):
+    """Asked for more while a request has no reply yet: wait for it first (or ``reset``, or ``close``)."""
+
+    name = "request"
+
+    def __init__(self, message: str) -> None:
+        TimeoutError.__init__(self, message)  # Gymnasium's own wants a name beside the text
+
+
+class NothingPending(RemoteEnvError, gymnasium.error.NoAsyncCallError):
+    """Waited for a reply, but nothing has been asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "wait")
 
 
 class NotReset(RemoteEnvError, gymnasium.error.ResetNeeded):

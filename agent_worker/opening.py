@@ -114,7 +114,7 @@ def open_episode(wish: Wish) -> Opened:
 def percept_inbox(connection: Connection, mailbox: Mailbox, dialogue: AgentDialogue, deadline: float) -> Subscription:
     """The queue that replies come to. Raises ``TopologyMissing`` if no worker has ever been at this broker."""
     keys = [
-        topology.percept_key(dialogue.episode, dialogue.incarnation),
+        topology.percept_key(dialogue.episode, connection.incarnation),
         topology.percept_control_key(dialogue.episode),
     ]
     return connection.inbox(topology.PERCEPTS, keys, mailbox, dialogue, prefetch=0, deadline=deadline)
