@@ -21,7 +21,6 @@ from agent_worker.errors import (
     WorkerLost,
     from_message,
 )
-from agent_worker.opening import percept_inbox
 from broker import topology
 from broker.errors import BrokerError
 from broker.port import Kind
@@ -33,6 +32,7 @@ from protocol.rules import PROVISIONAL, TRANSITIONS, State
 if TYPE_CHECKING:
     from agent_worker.opening import Opened, Wish
     from broker.port import Arrival, Connection, Mailbox, Subscription
+    from protocol.agent_dialogue import AgentDialogue
     from protocol.messages import Message, Request
 
 log = logging.getLogger("gymbroker")
@@ -50,6 +50,15 @@ RECONNECT_WINDOW_S = 10.0
 NEVER = float("inf")
 
 
+def percept_inbox(connection: Connection, mailbox: Mailbox, dialogue: AgentDialogue, deadline: float) -> Subscription:
+    """The queue that replies come to. Raises ``TopologyMissing`` if no worker has ever been at this broker."""
+    keys = [
+        topology.percept_key(dialogue.episode, connection.incarnation),
+        topology.percept_control_key(dialogue.episode),
+    ]
+    return connection.inbox(topology.PERCEPTS, keys, mailbox, dialogue, prefetch=0, deadline=deadline)
+
+
 class Episode:
     """One open episode. One thread at a time may use it. Methods that send may raise ``BrokerError``."""
 
@@ -60,7 +69,8 @@ class Episode:
         self._connection, self._mailbox, self._dialogue = opened.connection, opened.mailbox, opened.dialogue
         self._inbox: Subscription | None = opened.inbox
         self._window = wish.resume_window
-        self._lost_until = NEVER
+        self.lost_until = NEVER
+        """When ``_look`` takes the worker for lost, because it cannot be reached and has not come back."""
         self._ended_by = ""
         self._begin(time.monotonic())
         self._address()
@@ -118,7 +128,7 @@ class Episode:
 
     def _look(self, now: float) -> None:
         """Do what is due while a request is pending: a probe. Raises ``WorkerLost`` when the worker's time is up."""
-        if now >= self._lost_until:
+        if now >= self.lost_until:
             raise self._lost()
         if now >= self._probe_at:
             self._pause = min(2 * self._pause, MAX_PROBE_S)
@@ -131,7 +141,7 @@ class Episode:
             # The worker's queue is gone. It, or its connection, may come back within the window and say resume.
             if arrival.key not in ("", self._key, topology.act_control_key(self._dialogue.episode)):
                 return None  # of the worker's former queue, and it has said resume since
-            self._lost_until = min(self._lost_until, time.monotonic() + self._window)
+            self.lost_until = min(self.lost_until, time.monotonic() + self._window)
             return None
         return self._receive(arrival)
 
@@ -142,7 +152,7 @@ class Episode:
             raise ProtocolFailure(f"{self.env_id}: the worker broke the protocol: {error}") from error
         if message is None:
             return None
-        self._lost_until = NEVER  # the bound worker speaks
+        self.lost_until = NEVER  # the bound worker speaks
         if type(message) in PROVISIONAL:
             if isinstance(message, Working) and not message.deadline_s and self._dialogue.pending is not None:
                 # It executes nothing and heard the probe after the request: request or reply was lost on the way.
@@ -177,7 +187,7 @@ class Episode:
     def _move(self, connection: Connection, mailbox: Mailbox, inbox: Subscription) -> None:
         """The other half: say ``resume`` at the worker's control key. What is pending goes again when it answers."""
         self._connection, self._mailbox, self._inbox = connection, mailbox, inbox
-        self._lost_until, self._window = NEVER, max(self._window, RECONNECT_WINDOW_S)
+        self.lost_until, self._window = NEVER, max(self._window, RECONNECT_WINDOW_S)
         resume = self._dialogue.reconnect(connection.incarnation)
         control = topology.act_control_key(self._dialogue.episode)
         connection.watch(control, mailbox, self._dialogue)
@@ -237,7 +247,8 @@ class Episode:
         self._ended_by = f" ({what})"
         return WorkerLost(what)
 
-    def _overdue(self, waited_s: float) -> StepTimeout:
+    def overdue(self, waited_s: float) -> StepTimeout:
+        """What to raise when the reply to the pending request has not come for so long."""
         pending = self._dialogue.pending
         asked = f"{pending.performative} (request {pending.step_id})" if pending else "nothing"
         return StepTimeout(

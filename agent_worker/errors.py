@@ -93,6 +93,10 @@ class NothingPending(RemoteEnvError, gymnasium.error.NoAsyncCallError):
         super().__init__(message, "wait")
 
 
+class GivenUp(RemoteEnvError):
+    """The opening of an env was given up by who wanted it: another of its episodes failed, or a task was cancelled."""
+
+
 class NotReset(RemoteEnvError, gymnasium.error.ResetNeeded):
     """``step`` or ``render`` before ``reset``."""
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent_worker.census import Census
+from agent_worker.episode import percept_inbox
 from agent_worker.errors import (
     BadKwargs,
     Busy,
+    GivenUp,
     InvalidArgument,
     NoFreeWorker,
     ProtocolFailure,
@@ -29,7 +31,9 @@ from protocol.messages import Accepted, Error, Status
 from protocol.sendable import opaque_in
 
 if TYPE_CHECKING:
-    from broker.port import Connection, Mailbox, Subscription
+    import threading
+
+    from broker.port import Arrival, Connection, Mailbox, Subscription
 
 log = logging.getLogger("gymbroker")
 
@@ -43,6 +47,9 @@ TELL_EVERY_S = 5.0
 """How often it says that it waits."""
 
 PROBE_S = 1.0
+
+BITE_S = 0.5
+"""How soon a wait notices that its user has given it up."""
 
 MARGIN_S = 5.0
 """How much longer than the worker says building takes the agent waits for ``status``."""
@@ -95,13 +102,16 @@ class Opened:
     description: Description
 
 
-def open_episode(wish: Wish) -> Opened:
-    """Open an episode. Raises ``RemoteEnvError`` or ``BrokerError``; nothing is left at the broker then."""
+def open_episode(wish: Wish, given_up: threading.Event | None = None) -> Opened:
+    """Open an episode. Raises ``RemoteEnvError`` or ``BrokerError``; nothing is left at the broker then.
+
+    Raises ``GivenUp`` soon after another thread has set ``given_up``.
+    """
     connection = shared(wish.broker, timeout_s=wish.connect_timeout, name=wish.name)
     deadline = time.monotonic() + wish.make_timeout
     while True:
         try:
-            return _Opening(wish, connection, deadline).run()
+            return _Opening(wish, connection, deadline, given_up).run()
         except ConnectionLost as error:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -111,20 +121,11 @@ def open_episode(wish: Wish) -> Opened:
             connection = shared(wish.broker, timeout_s=left, name=wish.name)
 
 
-def percept_inbox(connection: Connection, mailbox: Mailbox, dialogue: AgentDialogue, deadline: float) -> Subscription:
-    """The queue that replies come to. Raises ``TopologyMissing`` if no worker has ever been at this broker."""
-    keys = [
-        topology.percept_key(dialogue.episode, connection.incarnation),
-        topology.percept_control_key(dialogue.episode),
-    ]
-    return connection.inbox(topology.PERCEPTS, keys, mailbox, dialogue, prefetch=0, deadline=deadline)
-
-
 class _Opening:
     """One attempt of a user to get an env, over as many ``make`` messages as that takes."""
 
-    def __init__(self, wish: Wish, connection: Connection, deadline: float) -> None:
-        self._wish, self._connection, self._deadline = wish, connection, deadline
+    def __init__(self, wish: Wish, connection: Connection, deadline: float, given_up: threading.Event | None) -> None:
+        self._wish, self._connection, self._deadline, self._given_up = wish, connection, deadline, given_up
         self._mailbox = connection.mailbox()
         self._dialogue = AgentDialogue(secrets.token_hex(16), connection.incarnation)
         self._census = Census(connection)
@@ -143,7 +144,7 @@ class _Opening:
                 log.warning("%s: a worker died while it made the env (attempt %d)", self._wish.env_id, attempt)
             raise WorkerLost(f"{self._wish.env_id}: {ATTEMPTS} workers died while they made this env; not asking more")
         except BaseException:
-            self._give_up()
+            self._leave()
             raise
         finally:
             self._census.close()
@@ -195,7 +196,7 @@ class _Opening:
     def _wait_for_somebody(self) -> None:
         """Nobody has ever served this env here: wait a little, and say so."""
         self._census.ask()
-        arrival = self._mailbox.get(min(self._deadline, time.monotonic() + ASK_AGAIN_S))
+        arrival = self._get(min(self._deadline, time.monotonic() + ASK_AGAIN_S))
         if arrival is None and time.monotonic() >= self._deadline:
             served = self._census.served()
             there = f"served there: {', '.join(served)}" if served else "no env worker is there"
@@ -209,7 +210,7 @@ class _Opening:
         """A worker takes the ``make``; until then we stand in line."""
         pause = ASK_AGAIN_S
         while True:
-            arrival = self._mailbox.get(min(self._deadline, time.monotonic() + pause))
+            arrival = self._get(min(self._deadline, time.monotonic() + pause))
             if arrival is None:
                 if time.monotonic() >= self._deadline:
                     raise NoFreeWorker(
@@ -234,7 +235,11 @@ class _Opening:
         deadline = started + accepted.deadline_s + MARGIN_S
         pause, probe_at = PROBE_S, started + PROBE_S
         while (now := time.monotonic()) < deadline:
-            arrival = self._mailbox.get(min(deadline, probe_at))
+            try:
+                arrival = self._get(min(deadline, probe_at))
+            except GivenUp:
+                self._connection.send(topology.ACTS, key, self._dialogue.dismiss(accepted.incarnation))
+                raise
             if arrival is None:
                 if now >= probe_at:
                     pause *= 2
@@ -251,6 +256,16 @@ class _Opening:
             f"{deadline - started:.1f} s"
         )
 
+    def _get(self, until: float) -> Arrival | None:
+        """The next arrival, or None at ``until``."""
+        while True:
+            if self._given_up is not None and self._given_up.is_set():
+                raise GivenUp
+            bite = min(until, time.monotonic() + BITE_S)
+            arrival = self._mailbox.get(bite)
+            if arrival is not None or bite == until:
+                return arrival
+
     def _receive(self, body: bytes) -> Any:
         try:
             message = self._dialogue.receive(body)
@@ -266,7 +281,7 @@ class _Opening:
             self._told = now
             log.warning("%s at %s; giving up in %.0f s", what, self._connection.label, max(0.0, self._deadline - now))
 
-    def _give_up(self) -> None:
+    def _leave(self) -> None:
         """Leave nothing behind. A worker that comes later finds no queue of ours, and drops the request."""
         if self._inbox is not None and not self._connection.closed:
             try:

@@ -38,10 +38,18 @@ class Session(Episode):
         """Held by who uses the session: its user, or for a moment the caretaker."""
         self._mailbox_on: Callable[[Connection], Mailbox] = lambda connection: connection.mailbox()
 
+    @property
+    def mailbox(self) -> Mailbox:
+        """Where its arrivals come to now."""
+        return self._mailbox
+
     @classmethod
-    def open(cls, wish: Wish) -> Session:
-        """Ask for an env and wait until it is there. Raises ``RemoteEnvError`` and ``BrokerError``."""
-        session = cls(wish, opening.open_episode(wish))
+    def open(cls, wish: Wish, given_up: threading.Event | None = None) -> Session:
+        """Ask for an env and wait until it is there. Raises ``RemoteEnvError`` and ``BrokerError``.
+
+        ``given_up``: set from another thread, it ends the waiting with ``GivenUp`` soon.
+        """
+        session = cls(wish, opening.open_episode(wish, given_up))
         caretaker.watch(session)
         return session
 
@@ -76,15 +84,15 @@ class Session(Episode):
         self._begin(started)
         while True:
             try:
-                arrival = self._mailbox.get(min(deadline, self._probe_at, self._lost_until))
+                arrival = self._mailbox.get(min(deadline, self._probe_at, self.lost_until))
                 if arrival is not None:
                     reply = self._arrived(arrival)
                     if reply is not None:
                         return reply
                     continue
                 now = time.monotonic()
-                if deadline <= now < self._lost_until:
-                    raise self._overdue(now - started)
+                if deadline <= now < self.lost_until:
+                    raise self.overdue(now - started)
                 self._look(now)
             except ConnectionLost as error:
                 self._resume(error, deadline)
@@ -107,12 +115,29 @@ class Session(Episode):
         with self._using:
             return None if self.ended else self._arrived(arrival)
 
+    def take_closed(self, arrival: Arrival) -> bool:
+        """After ``begin_close``: whether ``arrival`` is the end."""
+        with self._using:
+            try:
+                return self._hear_closed(arrival)
+            except RemoteProtocolError as error:
+                log.debug("closing %s: %s", self.env_id, error)
+                return True
+
     def look(self, now: float, deadline: float) -> None:
         """Do what is due while a request is pending. Raises ``WorkerLost``; ``BrokerError`` if it cannot come back."""
         with self._using:
             if self._connection.closed:
                 self._resume(None, deadline)
-            self._look(now)
+            try:
+                self._look(now)
+            except ConnectionLost as error:
+                log.debug("%s: %s", self.env_id, error)  # the next look comes back
+
+    def probe(self) -> None:
+        """Send a probe: it comes back if nobody is there. Raises ``BrokerError``."""
+        with self._using:
+            self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
 
     def revive(self) -> None:
         """If the connection broke while nobody used the session: come back, so that the worker knows that we live."""
@@ -136,26 +161,40 @@ class Session(Episode):
         started = time.monotonic()
         deadline = started + timeout
         self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
-        while (arrival := self._mailbox.get(min(deadline, self._lost_until))) is not None:
+        while (arrival := self._mailbox.get(min(deadline, self.lost_until))) is not None:
             if arrival.kind is Kind.MESSAGE and isinstance(self._dialogue.receive(arrival.body), Working):
                 return time.monotonic() - started
             if arrival.kind is not Kind.MESSAGE:
                 raise self._lost()
-        raise self._overdue(time.monotonic() - started)
+        raise self.overdue(time.monotonic() - started)
 
     def close(self, timeout: float, reason: str = "") -> None:
         """End the episode, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
         if caretaker.interrupts():
             caretaker.drop(self)
             return
+        try:
+            if self.begin_close(reason):
+                with self._using:
+                    self._wait_closed(time.monotonic() + timeout)
+        except (BrokerError, RemoteProtocolError) as error:
+            log.debug("closing %s: %s", self.env_id, error)
+        finally:
+            self.finish_close()
+
+    def begin_close(self, reason: str = "") -> bool:
+        """Ask for the end without waiting. False: it has ended, or cannot be reached. Next: ``finish_close``."""
         with self._using:
             try:
-                if self._say_close(reason):
-                    self._wait_closed(time.monotonic() + timeout)
-            except (BrokerError, RemoteProtocolError, LocalProtocolError) as error:
+                return self._say_close(reason)
+            except (BrokerError, LocalProtocolError) as error:
                 log.debug("closing %s: %s", self.env_id, error)
-            finally:
-                self._forget()
+                return False
+
+    def finish_close(self) -> None:
+        """End it on our side, whatever the worker says. Safe to call twice."""
+        with self._using:
+            self._forget()
 
     def _wait_closed(self, deadline: float) -> None:
         pause = CLOSE_PROBE_S
