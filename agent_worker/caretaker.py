@@ -15,7 +15,7 @@ import queue
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from broker.errors import BrokerError
 
@@ -27,7 +27,15 @@ log = logging.getLogger("gymbroker")
 LOOK_S = 1.0
 """How often it looks whether a connection has broken."""
 
-_dropped: queue.SimpleQueue[Session] = queue.SimpleQueue()
+
+class Closable(Protocol):
+    """A session, or several of them."""
+
+    def close(self, timeout: float, reason: str = "") -> None:
+        """End it."""
+
+
+_dropped: queue.SimpleQueue[Closable] = queue.SimpleQueue()
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
@@ -43,9 +51,9 @@ def watch(session: Session) -> None:
             _thread.start()
 
 
-def drop(session: Session) -> None:
-    """Close ``session`` soon. May be called anywhere, also by the garbage collector inside of a lock."""
-    _dropped.put(session)
+def drop(open_one: Closable) -> None:
+    """Close ``open_one`` soon. May be called anywhere, also by the garbage collector inside of a lock."""
+    _dropped.put(open_one)
 
 
 def interrupts() -> bool:

@@ -61,16 +61,18 @@ class Gathering:
         """Whether the session has been asked, and nobody has been given its outcome yet."""
         return number in self._ready or self.sessions[number].pending
 
-    def ask(self, kind: type[Request], timeout: float, requests: Mapping[int, dict[str, Any]]) -> None:
-        """Send each session its request; ``requests`` has the fields by number. Next: ``wait_any`` or ``wait_all``.
+    def check(self, number: int, kind: type[Request]) -> None:
+        """Raise what hinders the session from asking ``kind`` now. A ``reset`` may overtake what is pending."""
+        session = self.sessions[number]
+        session.check(kind)
+        if number in self._ready and kind is not Reset:
+            raise AlreadyPending(f"{session.env_id}: {kind.performative} is not legal before the last reply is taken")
 
-        Raises what hinders one of them before anything is sent. A ``reset`` may overtake what is pending.
+    def ask(self, kind: type[Request], timeout: float, requests: Mapping[int, dict[str, Any]]) -> None:
+        """Send each session its request, which ``check`` allows; ``requests`` has the fields by number.
+
+        Next: ``wait_any`` or ``wait_all``.
         """
-        for number in requests:
-            self.sessions[number].check(kind)
-            if number in self._ready and kind is not Reset:
-                text = f"{self.sessions[number].env_id}: {kind.performative} is not legal before the last reply is taken"
-                raise AlreadyPending(text)
         for number, fields in requests.items():
             self._ready.pop(number, None)
             self.sessions[number].send(kind, timeout, **fields)

@@ -1,4 +1,4 @@
-"""One vector env over several episodes: its lanes split into parts, and the parts joined again.
+"""One vector env over several episodes: what is for all lanes split into parts, and the parts joined again.
 
 All parts have the same number of lanes. Values are split and joined in their wire forms (``protocol.coders``), where
 the lanes of an array lie one behind the other; so what is checked and built for the whole is as for a single episode.
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from protocol.errors import DecodeError
-from protocol.messages import Percept
 from protocol.specs import BoxSpec, DictSpec, DiscreteSpec, MultiBinarySpec, MultiDiscreteSpec, TupleSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from protocol.messages import Percept
     from protocol.specs import Spec
 
 _NUMBERS = (BoxSpec, DiscreteSpec, MultiBinarySpec, MultiDiscreteSpec)
@@ -63,10 +63,9 @@ def _subspaces(spec: TupleSpec | DictSpec) -> Iterator[Spec]:
     return iter(spec.spaces) if isinstance(spec, TupleSpec) else (part for _, part in spec.items)
 
 
-def _expect(wires: Sequence[Any], kind: type, length: int | None) -> None:
-    if length is None and type(wires[0]) is kind:
-        length = len(wires[0])
-    if any(type(wire) is not kind or len(wire) != length for wire in wires):
+def _expect(wires: Sequence[Any], kind: type[list[Any] | bytes], length: int | None) -> None:
+    sizes = {len(wire) if type(wire) is kind else None for wire in wires}
+    if None in sizes or len(sizes) > 1 or length not in (None, *sizes):
         raise DecodeError(f"the parts of the observation do not have the same form and length ({kind.__name__})")
 
 
@@ -74,29 +73,24 @@ def join_percepts(spec: Spec, percepts: Sequence[Percept], lanes: int) -> Whole:
     """The percepts of parts of ``lanes`` lanes each, as one. Raises ``DecodeError``; ``ValueError`` for odd infos."""
     wires = []
     for percept in percepts:
-        flags = (percept.terminated, percept.truncated)
-        if _size(percept.reward) != 8 * lanes or any(_size(flag) != lanes for flag in flags):
-            raise DecodeError(f"a percept is not of {lanes} lanes")
+        for part, size in ((percept.reward, 8 * lanes), (percept.terminated, lanes), (percept.truncated, lanes)):
+            if not isinstance(part, bytes) or len(part) != size:
+                raise DecodeError(f"a percept is not of {lanes} lanes")
         wire = percept.observation
         if type(wire) is not list or len(wire) != 2 or wire[0] != lanes:
             raise DecodeError(f"an observation is not of {lanes} lanes")
         wires.append(wire[1])
-    rewards, terminated, truncated = (
-        b"".join(getattr(percept, name) for percept in percepts) for name in ("reward", "terminated", "truncated")
-    )
+    names = ("reward", "terminated", "truncated")
+    rewards, terminated, truncated = (b"".join([getattr(percept, name) for percept in percepts]) for name in names)
     infos = join_infos([percept.info for percept in percepts], lanes)
     return Whole(rewards, terminated, truncated, infos, [lanes * len(percepts), join(spec, wires)])
-
-
-def _size(part: float | bytes) -> int:
-    return len(part) if isinstance(part, bytes) else -1
 
 
 def join_infos(infos: Sequence[Infos], lanes: int) -> Infos:
     """Infos of parts of ``lanes`` lanes each, as ``VectorEnv`` would have gathered them lane by lane.
 
-    The first part that has a key decides on its dtype. What is no array of lanes, as a foreign vector env may give
-    it, is given to each lane of its part. Raises ``ValueError`` if the values of a key do not fit together.
+    The first part that has a key decides on its dtype, as the first lane does there. What is no array of lanes, as a
+    foreign vector env may give it, is given to each lane of its part. Raises ``ValueError`` if the values of a key do not fit together.
     """
     whole: Infos = {}
     for key in dict.fromkeys(chain.from_iterable(infos)):

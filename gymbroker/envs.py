@@ -24,6 +24,6 @@ class RemoteEnv(_RemoteEnv):
 class RemoteVectorEnv(_RemoteVectorEnv):
     """As ``agent_worker.RemoteVectorEnv``; on ``memory://`` an env worker is embedded in this process likewise."""
 
-    def _open(self) -> Session:
+    def _open(self) -> list[Session]:
         ensure_served(self._wish)
         return super()._open()
