@@ -64,7 +64,7 @@ def interrupts() -> bool:
     frame = sys._getframe(1).f_back
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
-        if name.startswith("broker.") or name == "agent_worker.session":
+        if name.startswith("broker.") or name in ("agent_worker.session", "agent_worker.gathering"):
             return True
         frame = frame.f_back
     return False

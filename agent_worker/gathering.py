@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from agent_worker import caretaker
 from agent_worker.episode import CLOSE_PROBE_S
 from agent_worker.errors import AlreadyPending, NothingPending, RemoteEnvError
 from broker.errors import BrokerError, ConnectionLost
@@ -149,6 +150,9 @@ class Gathering:
 
     def close(self, timeout: float, reason: str = "") -> None:
         """End all episodes, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
+        if caretaker.interrupts():
+            caretaker.drop(self)
+            return
         waiting = {number for number, session in enumerate(self.sessions) if session.begin_close(reason)}
         try:
             self._wait_closed(waiting, time.monotonic() + timeout)

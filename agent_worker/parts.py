@@ -90,7 +90,8 @@ def join_infos(infos: Sequence[Infos], lanes: int) -> Infos:
     """Infos of parts of ``lanes`` lanes each, as ``VectorEnv`` would have gathered them lane by lane.
 
     The first part that has a key decides on its dtype, as the first lane does there. What is no array of lanes, as a
-    foreign vector env may give it, is given to each lane of its part. Raises ``ValueError`` if the values of a key do not fit together.
+    foreign vector env may give it, is given to each lane of its part. Raises ``ValueError`` if the values of a key do
+    not fit together.
     """
     whole: Infos = {}
     for key in dict.fromkeys(chain.from_iterable(infos)):

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 
 from agent_worker import caretaker
 from agent_worker.batches import Batches
-from agent_worker.errors import ProtocolFailure
+from agent_worker.errors import InvalidArgument, ProtocolFailure
 from agent_worker.gathering import Gathering
 from agent_worker.opening import Wish
 from agent_worker.parts import split_seeds
@@ -21,6 +21,7 @@ from agent_worker.remote_calls import LaneCalls
 from agent_worker.spread import Spread
 from agent_worker.together import open_sessions
 from protocol.messages import Act
+from protocol.sendable import opaque_in
 from protocol.spaces import to_space
 
 if TYPE_CHECKING:
@@ -208,6 +209,9 @@ class RemoteVectorEnv(LaneCalls, VectorEnv[Any, Any, Any]):
             options = dict(options)
             mask = self._mask(options.pop("reset_mask")).reshape(self.episodes, -1)
             masks = [bytes(part.tobytes()) for part in mask]
+        odd = opaque_in(options) if options else None
+        if odd is not None:
+            raise InvalidArgument(f"{self._wish.env_id}: options: {odd} cannot be sent to a worker")
         seeds = _plain(list(seed) if isinstance(seed, (list, tuple, np.ndarray)) else seed)
         if isinstance(seeds, list) and len(seeds) != self.num_envs:
             raise ValueError(f"seed: expected {self.num_envs} seeds, one for each lane, got {len(seeds)}")

@@ -120,13 +120,16 @@ def make(
     raise ValueError(f"api: expected 'gymnasium' or 'gym', got {api!r}")
 
 
-def make_vec(env_id: str, num_envs: int = 1, broker: str | None = None, **kwargs: Any) -> RemoteVectorEnv:
-    """``num_envs`` lanes of an env, in one episode of one env worker: one message carries them all.
+def make_vec(
+    env_id: str, num_envs: int = 1, broker: str | None = None, *, episodes: int = 1, **kwargs: Any
+) -> RemoteVectorEnv:
+    """``num_envs`` lanes of an env, spread over ``episodes`` that competing env workers take.
 
-    Arguments, results and errors: see ``agent_worker.remote_vector_env.RemoteVectorEnv``; the lanes give what
-    ``gymnasium.vector.SyncVectorEnv`` gives. Raises ``ValueError`` for a ``num_envs`` below 1, before anything is sent.
+    One message carries the lanes of an episode. Arguments, results and errors: see
+    ``agent_worker.remote_vector_env.RemoteVectorEnv``; the lanes give what ``gymnasium.vector.SyncVectorEnv`` gives.
+    Raises ``ValueError``, before anything is sent, for a ``num_envs`` below 1 or no multiple of ``episodes``.
     """
-    return RemoteVectorEnv(env_id, num_envs, broker, **kwargs)
+    return RemoteVectorEnv(env_id, num_envs, broker, episodes=episodes, **kwargs)
 
 
 def make_parallel(

@@ -15,6 +15,9 @@ from agent_worker.rollout import rollout
 from env_worker.price import PriceBandit
 
 ROOT = Path(__file__).parent.parent
+SECTIONS = (ROOT / "docs/many.md").read_text().split("\n## ")[1:]
+BLOCKS = {text.partition("\n")[0]: re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0] for text in SECTIONS}
+"""The program of each section of the page on many environments."""
 
 
 def run(*arguments: str) -> str:
@@ -23,6 +26,13 @@ def run(*arguments: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_what_the_docs_show_of_many_environments_runs_as_it_stands(block):
+    command = [sys.executable, "-W", "error", "-c", block]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_price_example_takes_the_options_of_aea_and_counts_to_the_end():
