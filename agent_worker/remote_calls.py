@@ -8,19 +8,21 @@ that this object has not do open it, as only the worker can tell what is allowed
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent_worker.errors import CallRefused, InvalidArgument
+from agent_worker.errors import CallRefused, InvalidArgument, ProtocolFailure
 from protocol.calls import GET, SET, split
 from protocol.errors import EncodeError
 from protocol.messages import Call, Result
 from protocol.sendable import opaque_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from agent_worker.opening import Wish
     from agent_worker.session import Session
+    from agent_worker.spread import Spread
     from protocol.description import Description
 
 
@@ -48,17 +50,16 @@ def refusal(description: Description, name: str) -> CallRefused:
     return CallRefused(f"{description.env_id}: {text}; they may {allowed or 'call, read and set nothing'}")
 
 
-def ask(session: Session, wish: Wish, timeout: float, entry: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """The value that the worker gives. Raises ``InvalidArgument`` before anything is sent, ``RemoteEnvError``."""
+@contextmanager
+def sendable(wish: Wish, entry: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[None]:
+    """Around a call: raises ``InvalidArgument``, before anything is sent, for what cannot arrive as it is."""
     odd = opaque_in([list(args), kwargs])
     if odd is not None:
         raise InvalidArgument(f"{wish.env_id}: {entry}: {odd} cannot be sent to a worker")
     try:
-        result = session.request(Call, timeout, name=entry, args=list(args), kwargs=kwargs)
+        yield
     except EncodeError as error:
         raise InvalidArgument(f"{wish.env_id}: {entry}: what it was given cannot be sent: {error}") from error
-    assert isinstance(result, Result)
-    return result.value
 
 
 class RemoteCalls:
@@ -84,7 +85,10 @@ class RemoteCalls:
     def _ask(self, entry: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         session = self._open()
         self._used = True  # whatever it was: the env may not be as it was made
-        return ask(session, self._wish, self.step_timeout, entry, args, kwargs)
+        with sendable(self._wish, entry, args, kwargs):
+            result = session.request(Call, self.step_timeout, name=entry, args=list(args), kwargs=kwargs)
+        assert isinstance(result, Result)
+        return result.value
 
     if not TYPE_CHECKING:  # it would make a type checker believe in any attribute
 
@@ -134,14 +138,27 @@ class RemoteCalls:
         return True
 
 
+class Asked(NamedTuple):
+    """Lanes of one episode."""
+
+    places: Sequence[int]
+    """Where they stand among all that are asked."""
+    own: list[int] | None
+    """Their numbers in the episode; None: all, in order."""
+
+
 class LaneCalls:
     """The doors of a vector env: what ``SyncVectorEnv`` has, and the same for some of the lanes."""
 
     if TYPE_CHECKING:
         _wish: Wish
-        _session: Session
+        _spread: Spread
         num_envs: int
+        episodes: int
         step_timeout: float
+
+        @property
+        def descriptions(self) -> tuple[Description, ...]: ...
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call the method ``name`` of each lane, or read the attribute; gives an entry for each. Raises as a single
@@ -150,8 +167,21 @@ class LaneCalls:
 
     def call_lanes(self, lanes: Iterable[int] | None, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """The same for the ``lanes`` of these numbers, in their order; None: all of them."""
-        entry = entry_for(self._session.description, name, bare=not args and not kwargs)
-        return tuple(self._ask(entry, [self._numbers(lanes), *args], kwargs))
+        bare = not args and not kwargs
+        entries = [entry_for(description, name, bare=bare) for description in self.descriptions]
+        asked = self._asked(lanes)
+        requests = {
+            number: {"name": entries[number], "args": [one.own, *args], "kwargs": kwargs}
+            for number, one in asked.items()
+        }
+        found = self._send(name, requests, args, kwargs)
+        values: dict[int, Any] = {}
+        for number, one in asked.items():
+            given = found[number]
+            if not isinstance(given, list) or len(given) != len(one.places):
+                raise ProtocolFailure(f"{self._wish.env_id}: {name}: the worker did not answer for each lane")
+            values.update(zip(one.places, given, strict=True))
+        return tuple(values[place] for place in sorted(values))
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """The attribute ``name`` of each lane."""
@@ -162,22 +192,35 @@ class LaneCalls:
 
         Of the ``lanes`` of these numbers; None: of all. Raises ``CallRefused``, ``ValueError`` for a wrong number.
         """
-        description, numbers = self._session.description, self._numbers(lanes)
-        if SET + name not in description.calls:
-            raise refusal(description, name)
-        count = self.num_envs if numbers is None else len(numbers)
+        for description in self.descriptions:
+            if SET + name not in description.calls:
+                raise refusal(description, name)
+        asked = self._asked(lanes)
+        count = sum(len(one.places) for one in asked.values())
         each = list(values) if isinstance(values, (list, tuple)) else [values] * count
         if len(each) != count:
             raise ValueError(f"set_attr: expected {count} values, one for each lane, got {len(each)}")
-        self._ask(SET + name, [numbers, each], {})
+        requests = {
+            number: {"name": SET + name, "args": [one.own, [each[place] for place in one.places]], "kwargs": {}}
+            for number, one in asked.items()
+        }
+        self._send(SET + name, requests, each, {})
 
-    def _ask(self, entry: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return ask(self._session, self._wish, self.step_timeout, entry, args, kwargs)
+    def _send(
+        self, entry: str, requests: dict[int, dict[str, Any]], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> dict[int, Any]:
+        with sendable(self._wish, entry, args, kwargs):
+            return self._spread.call(requests, self.step_timeout)
 
-    def _numbers(self, lanes: Iterable[int] | None) -> list[int] | None:
+    def _asked(self, lanes: Iterable[int] | None) -> dict[int, Asked]:
+        """Who of each episode is asked. Raises ``ValueError`` for numbers of no lane."""
+        size = self.num_envs // self.episodes
         if lanes is None:
-            return None
+            return {number: Asked(range(size * number, size * (number + 1)), None) for number in range(self.episodes)}
         numbers = [int(lane) for lane in lanes]
         if any(not 0 <= number < self.num_envs for number in numbers):
             raise ValueError(f"lanes: expected numbers from 0 to {self.num_envs - 1}, got {numbers}")
-        return numbers
+        places: dict[int, list[int]] = {}
+        for place, lane in enumerate(numbers):
+            places.setdefault(lane // size, []).append(place)
+        return {number: Asked(found, [numbers[place] % size for place in found]) for number, found in places.items()}

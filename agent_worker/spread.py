@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent_worker.errors import InvalidArgument, RemoteEnvError
+from agent_worker.errors import InvalidArgument, NothingPending, RemoteEnvError
 from protocol.errors import EncodeError
-from protocol.messages import Act, Frame, Percept, Render, Reset
+from protocol.messages import Act, Call, Frame, Percept, Render, Reset, Result
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -84,9 +84,8 @@ class Spread:
         self._given = number
         if isinstance(outcome, RemoteEnvError):
             raise self._concerning({number: outcome})
-        assert isinstance(outcome, Percept)
-        self._last[number] = outcome
-        five = self._batches.five(outcome, self._lanes)
+        percept = self._last[number] = self._percept(outcome)
+        five = self._batches.five(percept, self._lanes)
         five[4]["env_id"] = self._ids[number].copy()
         return five
 
@@ -95,6 +94,12 @@ class Spread:
         self._ask(Render, {number: {} for number in self._all}, timeout)
         replies = self._hear(self._all, timeout)
         return tuple(frame for reply in replies.values() for frame in _frames(reply, self._lanes))
+
+    def call(self, requests: Mapping[int, dict[str, Any]], timeout: float) -> dict[int, Any]:
+        """What the episodes of ``requests`` give for a ``call``. Raises ``EncodeError`` for what cannot be sent."""
+        self._ask(Call, requests, timeout)
+        replies = self._hear(requests, timeout)
+        return {number: reply.value for number, reply in replies.items() if isinstance(reply, Result)}
 
     def number(self, env_id: Any) -> int:
         """The episode whose lanes ``env_id`` names, all of them and in order. Raises ``InvalidArgument``."""
@@ -123,7 +128,13 @@ class Spread:
         return self._batches.join(percepts, self._lanes)
 
     def _percepts(self, numbers: Collection[int], timeout: float) -> dict[int, Percept]:
-        return {number: one for number, one in self._hear(numbers, timeout).items() if isinstance(one, Percept)}
+        return {number: self._percept(reply) for number, reply in self._hear(numbers, timeout).items()}
+
+    def _percept(self, reply: Message) -> Percept:
+        if isinstance(reply, Percept):
+            return reply
+        text = f"the {reply.performative} that was overdue has come, and is dropped: nothing was stepped"
+        raise NothingPending(f"{self._env_id}: {text}")
 
     def _hear(self, numbers: Collection[int], timeout: float) -> dict[int, Message]:
         """The replies of these episodes. All are waited for, also if one fails: then nothing is under way."""

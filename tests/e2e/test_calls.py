@@ -184,6 +184,30 @@ def test_some_of_the_lanes_can_be_asked(serve, lanes):
             env.call_lanes(numbers, "height")
 
 
+def test_lanes_of_several_episodes_are_asked_and_set_by_their_numbers(serve, lanes):
+    serve(LIFTED, allowed=ALLOWED)
+    ours, theirs = lanes(LIFTED, 6, episodes=3), lanes(LIFTED, 6)
+    for env in (ours, theirs):
+        env.reset()
+        env.set_attr("height", [10, 20, 30], lanes=[5, 0, 4])
+        assert env.get_attr("height") == (20, 3, 3, 3, 30, 10)
+        env.set_attr("height", (1, 2, 3, 4, 5, 6))
+        assert env.call_lanes([5, 0, 4, 1], "lift", by=1) == (7, 2, 6, 3)
+        assert env.call_lanes([], "height") == ()
+        env.set_attr("gravity", 2.5)
+        assert env.get_attr("gravity") == (2.5,) * 6
+    assert identical(ours.call("action_masks"), theirs.call("action_masks"))
+    with pytest.raises(EnvError, match="lanes 0 to 1, 2 to 3, 4 to 5: .*no masks today"):
+        ours.call("fail")
+    with pytest.raises(ValueError, match="expected 2 values, one for each lane, got 3"):
+        ours.set_attr("gravity", [1, 2, 3], lanes=[0, 5])
+    with pytest.raises(ValueError, match="lanes: expected numbers from 0 to 5"):
+        ours.call_lanes([6], "height")
+    with pytest.raises(CallRefused):
+        ours.get_attr("count")
+    assert identical(ours.step([1] * 6), theirs.step([1] * 6))
+
+
 def test_lanes_refuse_what_a_single_env_refuses_and_go_on(serve, lanes):
     serve(MASKABLE, allowed=ALLOWED)
     env = lanes(MASKABLE, 2)

@@ -28,6 +28,7 @@ from agent_worker.errors import (
     WorkerLost,
 )
 from broker import shared
+from protocol.messages import Render
 from tests.support.commands import eventually, worker
 from tests.support.envs import Everything
 from tests.support.equal import identical
@@ -241,6 +242,20 @@ def test_a_step_that_is_overdue_can_be_waited_for_again_and_nothing_is_lost(two_
         assert caught.value.env_id.tolist() == [2, 3]
     gate.set()
     assert env.step_wait()[0].ravel().tolist() == [1] * 4
+
+
+def test_frames_that_were_overdue_are_dropped_when_they_come_and_stepping_goes_on(two_workers, lanes, gate):
+    env = lanes(GATED, 4, episodes=2, render_mode="rgb_array")
+    env.reset()
+    env.send([WAIT, 0], [0, 1])
+    with pytest.raises(AlreadyPending, match="lanes 0 to 1: .*render is not legal while act"):
+        env.render()
+    gate.set()
+    assert env.recv()[0].ravel().tolist() == [1, 1]
+    env._spread._ask(Render, {0: {}, 1: {}}, 20.0)  # as render() does before it waits
+    with pytest.raises(NothingPending, match="the frame that was overdue has come, and is dropped"):
+        env.step_wait()
+    assert env.step([0] * 4)[0].ravel().tolist() == [2, 2, 1, 1]
 
 
 def test_a_reset_overtakes_what_is_overdue(two_workers, lanes, gate):
