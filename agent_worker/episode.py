@@ -101,9 +101,9 @@ class Episode:
         return self._dialogue.state is State.ENDED
 
     @property
-    def pending(self) -> bool:
-        """True while a request waits for its reply."""
-        return self._dialogue.pending is not None and not self.ended
+    def pending(self) -> Request | None:
+        """The request that has no reply yet, and may still get one."""
+        return None if self.ended else self._dialogue.pending
 
     def check(self, kind: type[Request]) -> None:
         """Raise what ``ask`` would raise if ``kind`` may not be asked now."""

@@ -60,7 +60,7 @@ class Gathering:
 
     def busy(self, number: int) -> bool:
         """Whether the session has been asked, and nobody has been given its outcome yet."""
-        return number in self._ready or self.sessions[number].pending
+        return number in self._ready or self.sessions[number].pending is not None
 
     def check(self, number: int, kind: type[Request]) -> None:
         """Raise what hinders the session from asking ``kind`` now. A ``reset`` may overtake what is pending."""
