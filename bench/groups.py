@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import lockstep
+from bench import frames, lanes, lockstep, slow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.rows import Group, Row
 
-GROUPS: tuple[Group, ...] = (lockstep.GROUP,)
+GROUPS: tuple[Group, ...] = (lockstep.GROUP, lanes.GROUP, frames.GROUP, slow.GROUP)
 
 
 def choose(words: Sequence[str]) -> list[tuple[Group, list[Row]]]:

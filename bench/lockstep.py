@@ -17,12 +17,14 @@ ENV = "CartPole-v1"
 ORDER = {"steps": 2000}
 
 
-def echo(program: str, *, tls: bool = False) -> Callable[[Stage], None]:
+def echo(
+    program: str, env_id: str = ENV, *lanes: str, units: float = 1, tls: bool = False
+) -> Callable[[Stage], None]:
     """Both ends of an echo of what our step sends, through queues named as an episode's."""
 
     def play(stage: Stage) -> None:
         keys = [f"episode.{secrets.token_hex(16)}.{side}.{secrets.token_hex(8)}" for side in ("act", "percept")]
-        rest = (*keys, *stage.house.sizes(stage, ENV), "1")
+        rest = (*keys, *stage.house.sizes(stage, env_id, *lanes), str(units))
         stage.server(program, "env", stage.broker.url("env_worker", tls=tls), *rest)
         stage.agent(program, "agent", stage.broker.url("agent_worker", tls=tls), *rest)
 
@@ -46,7 +48,7 @@ def ours_in_memory(stage: Stage) -> None:
 
 def local(stage: Stage) -> None:
     """No protocol at all."""
-    stage.agent("gymnasium_agent")
+    stage.agent("local_agent", ENV)
 
 
 def aivle(*words: str) -> Callable[[Stage], None]:

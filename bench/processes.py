@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 90.0
 STOP_S = 10.0
+LAST_WORDS = 8
+"""Lines of its standard error that are shown of a program that failed."""
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None)
@@ -111,7 +113,8 @@ class Program:
         return found
 
     def _failed(self, what: str) -> BenchFailed:
-        return BenchFailed(f"{self.name} {what}; its last words:\n{self.said[-1500:].strip()}")
+        words = self.said.strip().splitlines()[-LAST_WORDS:]
+        return BenchFailed("\n".join([f"{self.name} {what}; its last words:", *words]))
 
     def stop(self) -> None:
         """End it and its children: by the end of its orders, then SIGTERM, then SIGKILL. Safe to call twice."""

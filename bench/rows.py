@@ -22,8 +22,6 @@ class Row:
     """Starts its servers and its agents on a stage."""
     order: dict[str, Any]
     """How much is measured in one turn: ``{"steps": n}`` or ``{"seconds": s}``."""
-    ideal: float | None = None
-    """For groups that have one: what the figure would be if nothing were lost."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +54,8 @@ class Turn:
     """Microseconds of a core for each step, of agent, server and broker."""
     rates: list[float] = field(default_factory=list)
     """Units in a second of each agent."""
+
+    @property
+    def unfairness(self) -> float:
+        """How many times as fast as the slowest agent the fastest was."""
+        return max(self.rates) / min(self.rates)

@@ -25,6 +25,8 @@ def cells(group: Group, outcomes: dict[str, Outcome]) -> Cells:
     figure, other = (f"p50 {group.unit}", "steps/s") if per_step else (group.unit, "p50 us")
     lines = [["row", figure, "lowest - highest", f"x {group.reference}", "lowest - highest", "p99 us", other]]
     lines[0] += [f"CPU us, {role}" for role in ROLES]
+    crowded = any(len(turn.rates) > 1 for outcome in outcomes.values() for turn in outcome.turns if turn is not None)
+    lines[0] += ["fastest : slowest agent"] * crowded
     for name, outcome in outcomes.items():
         found = figures(outcome)
         if not found:
@@ -36,19 +38,21 @@ def cells(group: Group, outcomes: dict[str, Outcome]) -> Cells:
         line.append(short(spread(figures(outcome, "p99_us")).median))
         line.append(short(spread(figures(outcome, "rate" if per_step else "p50_us")).median))
         turns = [turn for turn in outcome.turns if turn is not None]
-        lines.append([*line, *(f"{spread([turn.cpu_us[role] for turn in turns]).median:.0f}" for role in ROLES)])
+        line += [f"{spread([turn.cpu_us[role] for turn in turns]).median:.0f}" for role in ROLES]
+        lines.append([*line, *[f"{spread(figures(outcome, 'unfairness')).median:.2f}"] * crowded])
     return lines
 
 
 def verdict_cells(verdicts: list[Verdict]) -> Cells:
     """A heading and a line for each target."""
-    lines = [["point", "target", "ratio", "lowest - highest", "bound", ""]]
+    lines = [["point", "target", "found", "lowest - highest", "bound", ""]]
     for one in verdicts:
         target, found = one.target, one.found
         bound = f"{target.sense} {target.bound:.3g}"
         met = "met" if one.met else "MISSED"
+        who = target.row if target.against is None else f"{target.row} : {target.against}"
         ratio = [f"{found.median:.2f}", f"{found.low:.2f} - {found.high:.2f}"]
-        lines.append([target.point, f"{target.text} ({target.row} : {target.against})", *ratio, bound, met])
+        lines.append([target.point, f"{target.text} ({who})", *ratio, bound, met])
     return lines
 
 

@@ -1,6 +1,6 @@
 """agymc in the agent's process, with Gymnasium's CartPole in the place of gym's. Usage: agymc_agent LANES
 
-A finished env of agymc gives nothing until all are reset, so with more than one lane only steps that were taken count.
+A finished env of agymc does nothing until all have finished and are reset: of the lanes of a step, about half step.
 """
 
 from __future__ import annotations
@@ -27,4 +27,4 @@ def step(action: list[int]) -> bool:
     return all(done)
 
 
-loop.answer(step, envs.reset, actions)
+loop.answer(step, envs.reset, actions, lanes)

@@ -39,12 +39,12 @@ def say(**fields: Any) -> None:
 
 
 def answer(
-    step: Callable[[Any], bool], reset: Callable[[], object], actions: Sequence[Any], units: int = 1, **facts: Any
+    step: Callable[[Any], bool], reset: Callable[[], object], actions: Sequence[Any], units: float = 1, **facts: Any
 ) -> None:
     """Reset, say ready with ``facts``, and carry out orders until standard input ends.
 
     ``step(action)`` returns whether the run has ended, and then ``reset()`` is called. ``units``: what one step is
-    worth, for example lanes or bytes.
+    worth, for example its lanes, or its megabytes.
     """
     reset()
     say(ready=True, **facts)

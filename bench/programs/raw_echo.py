@@ -33,4 +33,4 @@ def step(action: int) -> bool:
     return False
 
 
-loop.answer(step, lambda: None, [0], units=int(sys.argv[7]))
+loop.answer(step, lambda: None, [0], units=float(sys.argv[7]))

@@ -22,7 +22,10 @@ FRAME_MAX = 131072
 METHOD, HEADER, BODY = 1, 2, 3
 HEAD = struct.Struct(">BHI")
 ACK = struct.Struct(">BHIHHQBB")
-BUFFER = 1 << 18
+LARGEST = FRAME_MAX - 8
+"""Bytes of a body that fit into one frame."""
+SMALL = 4096
+BUFFER = 2 * FRAME_MAX
 
 
 class RawPeer:
@@ -52,32 +55,62 @@ class RawPeer:
     def send(self, body: bytes, *, ack: bool = False) -> None:
         """Publish mandatory; with ``ack``, settle the delivery that was received last in the same write."""
         size = len(body)
-        pieces = [self._head(size)]
-        for start in range(0, size, FRAME_MAX - 8):
-            part = body if size <= FRAME_MAX - 8 else body[start : start + FRAME_MAX - 8]
-            pieces += [HEAD.pack(BODY, CHANNEL, len(part)), part, b"\xce"]
-        if ack:
-            pieces.append(ACK.pack(METHOD, CHANNEL, 13, 60, 80, self._tag, 0, 0xCE))
-        self.socket.sendall(b"".join(pieces))
+        ending = ACK.pack(METHOD, CHANNEL, 13, 60, 80, self._tag, 0, 0xCE) if ack else b""
+        if size <= LARGEST:
+            pieces = (self._head(size), HEAD.pack(BODY, CHANNEL, size), body, b"\xce", ending)
+            self.socket.sendall(b"".join(pieces))
+        else:
+            self._send_large(body, ending)
 
-    def receive(self) -> bytes:
+    def receive(self) -> bytearray:
         """Wait for the next delivery; gives its body."""
         at = self._frame()
         self._tag = _tag(self._inbox, at)
         at = self._frame()
         want: int = struct.unpack_from(">Q", self._inbox, at + 11)[0]
+        if want > LARGEST:
+            return self._receive_large(want)
         at = self._frame()
-        size = HEAD.unpack_from(self._inbox, at)[2]
-        if size == want:
-            return bytes(self._inbox[at + 7 : at + 7 + size])
-        body = bytearray(want)
-        body[:size] = memoryview(self._inbox)[at + 7 : at + 7 + size]
-        while size < want:
-            at = self._frame()
-            part = HEAD.unpack_from(self._inbox, at)[2]
-            body[size : size + part] = memoryview(self._inbox)[at + 7 : at + 7 + part]
-            size += part
-        return bytes(body)
+        return self._inbox[at + 7 : at + 7 + want]
+
+    def _send_large(self, body: bytes, ending: bytes) -> None:
+        """No byte of the body is copied on its way to the system."""
+        view = memoryview(body)
+        pieces = [memoryview(self._head(len(body)))]
+        for start in range(0, len(body), LARGEST):
+            part = view[start : start + LARGEST]
+            pieces += [memoryview(HEAD.pack(BODY, CHANNEL, len(part))), part, memoryview(b"\xce")]
+        pieces.append(memoryview(ending))
+        while pieces:
+            sent = self.socket.sendmsg(pieces)
+            while pieces and sent >= len(pieces[0]):
+                sent -= len(pieces.pop(0))
+            if sent:
+                pieces[0] = pieces[0][sent:]
+
+    def _receive_large(self, want: int) -> bytearray:
+        """The body is received in its place, except for what came with the frames before it."""
+        body, done = bytearray(want), 0
+        view, inbox = memoryview(body), memoryview(self._inbox)
+        while done < want:
+            while self._have - self._at < 7:
+                self._fill()
+            left: int = HEAD.unpack_from(inbox, self._at)[2]
+            self._at += 7
+            here = min(left, self._have - self._at)
+            view[done : done + here] = inbox[self._at : self._at + here]
+            done, left, self._at = done + here, left - here, self._at + here
+            while left:  # the inbox is empty now; it takes what comes behind
+                count = self.socket.recvmsg_into([view[done : done + left], inbox[:SMALL]])[0]
+                if not count:
+                    raise ConnectionError("the broker closed the connection")
+                into = min(count, left)
+                done, left = done + into, left - into
+                self._at, self._have = 0, count - into
+            while self._have - self._at < 1:
+                self._fill()
+            self._at += 1
+        return body
 
     def _head(self, size: int) -> bytes:
         head = self._heads.get(size)
@@ -98,13 +131,14 @@ class RawPeer:
             self._fill()
 
     def _fill(self) -> None:
+        """Read a little: a large body is not to come here."""
         if self._at == self._have:
             self._at = self._have = 0
-        elif len(self._inbox) - self._have < FRAME_MAX:
+        elif len(self._inbox) - self._have < SMALL:
             rest = bytes(self._inbox[self._at : self._have])
             self._inbox[: len(rest)] = rest
             self._at, self._have = 0, len(rest)
-        count = self.socket.recv_into(memoryview(self._inbox)[self._have :])
+        count = self.socket.recv_into(memoryview(self._inbox)[self._have :], SMALL)
         if not count:
             raise ConnectionError("the broker closed the connection")
         self._have += count

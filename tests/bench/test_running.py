@@ -67,11 +67,11 @@ def test_quantiles_are_what_so_many_percent_do_not_exceed():
 
 
 def test_a_row_has_a_turn_in_each_round_and_its_processes_end_with_it():
-    rows = [Row(name, "", lambda stage: stage.agent("gymnasium_agent"), ORDER) for name in ("raw", "one")]
+    rows = [Row(name, "", lambda stage: stage.agent("local_agent", "CartPole-v1"), ORDER) for name in ("raw", "one")]
     pids = []
 
     def watching(stage):
-        pids.append(stage.agent("gymnasium_agent").pid)
+        pids.append(stage.agent("local_agent", "CartPole-v1").pid)
 
     rows.append(Row("watched", "", watching, ORDER))
     told = []
@@ -86,7 +86,7 @@ def test_a_row_has_a_turn_in_each_round_and_its_processes_end_with_it():
 
 def test_a_row_that_fails_says_why_and_the_others_go_on():
     rows = [
-        Row("raw", "", lambda stage: stage.agent("gymnasium_agent"), ORDER),
+        Row("raw", "", lambda stage: stage.agent("local_agent", "CartPole-v1"), ORDER),
         Row("broken", "", lambda stage: stage.agent("no_such_program"), ORDER),
     ]
     with House() as house:

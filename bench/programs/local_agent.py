@@ -1,12 +1,13 @@
-"""CartPole-v1 in the agent's own process: what no protocol can beat."""
+"""An env in the agent's own process: what no protocol can beat. Usage: local_agent ENV_ID"""
 
 from __future__ import annotations
 
-import gymnasium
+import sys
 
 from bench.programs import loop
+from bench.programs.catalogue import local_env
 
-env = gymnasium.make("CartPole-v1")
+env = local_env(sys.argv[1])
 env.reset(seed=loop.SEED)
 
 
