@@ -21,7 +21,7 @@ MACHINE = {
 def turn(p50, **more):
     cpu = {"agent": 1.0, "server": 2.0, "broker": 3.0}
     known = {"figure": p50, "p50_us": p50, "p99_us": 2 * p50, "rate": 1e6 / p50, "steps": 10, "resets": 1}
-    return Turn(**{**known, "cpu_us": cpu, **more})
+    return Turn(**{**known, "cpu_us": cpu, "rates": [1.0], **more})
 
 
 def outcome(*p50s):
@@ -73,8 +73,8 @@ def test_every_target_and_every_reference_names_rows_that_exist():
 
 def test_rows_are_chosen_by_group_by_name_or_by_both():
     assert groups.choose([]) == [(group, list(group.rows)) for group in groups.GROUPS]
-    ((group, rows),) = groups.choose(["lockstep/ours,raw", "local"])
-    assert (group, [row.name for row in rows]) == (lockstep.GROUP, ["raw", "ours", "local"])
+    ((group, rows),) = groups.choose(["lockstep/ours,lockstep/raw", "gymie"])
+    assert (group, [row.name for row in rows]) == (lockstep.GROUP, ["raw", "ours", "gymie"])
     with pytest.raises(ValueError, match="nothing is called nonsense"):
         groups.choose(["raw", "nonsense"])
 
@@ -107,6 +107,13 @@ def test_a_section_takes_the_place_of_the_former_one_and_of_nothing_else(tmp_pat
     assert "| 2 | a step against the raw limit (ours : raw) | 1.30 |" in text
     with pytest.raises(ValueError, match="no place for frames"):
         record.write_section(page, "frames", text)
+
+
+def test_agents_that_share_workers_are_compared_with_each_other():
+    shared = Outcome([turn(100, rates=[10.0, 13.0, 11.0])])
+    lines = table.cells(lockstep.GROUP, {"raw": outcome(100), "ours": shared})
+    assert lines[0][-1] == "fastest : slowest agent"
+    assert [line[-1] for line in lines[1:]] == ["1.00", "1.30"]
 
 
 def test_a_busy_machine_is_named_where_the_figures_are():

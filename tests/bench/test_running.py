@@ -124,7 +124,7 @@ def test_a_server_that_ignores_sigterm_is_killed(program, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_outlives_the_benchmark_however_it_ends(number, tmp_path):
-    command = [sys.executable, "-m", "bench", "--only", "local", "--rounds", "1000"]
+    command = [sys.executable, "-m", "bench", "--only", "lockstep/local", "--rounds", "1000"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     bench = subprocess.Popen(command, cwd=processes.ROOT, env=environment, stdout=subprocess.PIPE,
