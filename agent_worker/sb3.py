@@ -99,20 +99,19 @@ class VecEnvAdapter(VecEnv):  # type: ignore[misc]  # Stable-Baselines3 is optio
         return [False for _ in self._get_indices(indices)]
 
     def get_attr(self, attr_name: str, indices: Lanes = None) -> list[Any]:
-        """An attribute of the env, for each lane. Raises ``AttributeError`` for what the worker does not offer."""
-        return [self._known(attr_name) for _ in self._get_indices(indices)]
+        """An attribute of the env, for each lane. Raises ``CallRefused``, an ``AttributeError``."""
+        lanes = list(self._get_indices(indices))
+        if attr_name in ("observation_space", "action_space"):
+            return [getattr(self, attr_name) for _ in lanes]
+        if attr_name in KNOWN_HERE:
+            return [getattr(self.env, attr_name) for _ in lanes]
+        return list(self.env.call_lanes(lanes, attr_name))
 
     def set_attr(self, attr_name: str, value: Any, indices: Lanes = None) -> None:
-        """Raises ``AttributeError``: the worker offers no attribute to be set."""
-        raise AttributeError(f"{attr_name!r}: the worker offers no attribute of its env to be set")
+        """Set an attribute of the env to ``value`` in each lane. Raises ``CallRefused``, an ``AttributeError``."""
+        lanes = list(self._get_indices(indices))
+        self.env.set_attr(attr_name, [value] * len(lanes), lanes)
 
     def env_method(self, method_name: str, *method_args: Any, indices: Lanes = None, **method_kwargs: Any) -> list[Any]:
-        """Raises ``AttributeError``: the worker offers no method of its env to be called."""
-        raise AttributeError(f"{method_name!r}: the worker offers no method of its env to be called")
-
-    def _known(self, name: str) -> Any:
-        if name in ("observation_space", "action_space"):
-            return getattr(self, name)
-        if name in KNOWN_HERE:
-            return getattr(self.env, name)
-        raise AttributeError(f"{name!r}: the worker offers no such attribute of its env")
+        """Call a method of the env, for each lane. Raises ``CallRefused``, an ``AttributeError``."""
+        return list(self.env.call_lanes(self._get_indices(indices), method_name, *method_args, **method_kwargs))
