@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Annotated, Any
 
@@ -51,6 +52,8 @@ def serve(
 ) -> None:
     """Serve ENV_ID... until SIGTERM (finish, then end) or Ctrl-C (end now)."""
     configure(verbose)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last: what lies in the current folder hides nothing that is installed
     try:
         settings = WorkerSettings(
             env_ids=tuple(dict.fromkeys(env_ids)),

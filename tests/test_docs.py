@@ -8,7 +8,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
+from env_worker.cli import app
 from env_worker.spaces import to_spec
 from protocol import data
 from protocol.dtypes import NAMES, TEXT_CODE
@@ -84,6 +86,14 @@ def test_every_link_between_the_pages_leads_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_page_on_environments_names_options_that_there_are():
+    page = (ROOT / "docs/environments.md").read_text()
+    named = set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", page))
+    serve = get_command(app).commands["serve"]
+    assert {"--vector", "--factory", "--allow-call"} <= named
+    assert named <= {option for parameter in serve.params for option in parameter.opts}
 
 
 def _rows(first: str) -> list[list[str]]:

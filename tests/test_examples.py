@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gymbroker
 from agent_worker.bandit import BetaPriceAgent
 from agent_worker.rollout import rollout
 from env_worker.price import PriceBandit
+from tests.support.commands import worker
 
 ROOT = Path(__file__).parent.parent
 SECTIONS = (ROOT / "docs/many.md").read_text().split("\n## ")[1:]
@@ -20,9 +22,9 @@ BLOCKS = {text.partition("\n")[0]: re.findall(r"```python\n(.*?)```", text, re.D
 """The program of each section of the page on many environments."""
 
 
-def run(*arguments: str) -> str:
-    """Standard output of the price example over ``memory://``."""
-    command = [sys.executable, "-W", "error", str(ROOT / "examples" / "price_bandit.py"), *arguments]
+def run(*arguments: str, script: str = "price_bandit.py") -> str:
+    """Standard output of an example, which without other ``arguments`` runs over ``memory://``."""
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / script), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -57,3 +59,22 @@ def test_a_rollout_over_a_broker_has_the_rewards_of_a_local_one_step_for_step():
     env.close()
     assert remote.rewards.tolist() == local.rewards.tolist()
     assert remote.env_id == "PriceBandit-v0"
+
+
+def test_the_maze_of_a_foreign_simulator_is_walked_in_one_process():
+    output = run("--episodes", "2", script="maze.py")
+    assert re.findall(r"Episode (\d)/2: found the exit after \d+ steps, return -?\d", output) == ["1", "2"]
+
+
+def test_the_maze_is_served_by_its_factory_as_its_first_lines_say(amqp_url, tmp_path):
+    script = (ROOT / "examples" / "maze.py").read_text()
+    (line,) = re.findall(r"^    env-worker serve (.+)$", script, re.MULTILINE)
+    with worker(amqp_url, tmp_path / "log", *line.split(), cwd=ROOT / "examples") as one:
+        assert "agents may call action_masks" in one.said
+        output = run("--episodes", "1", "--broker", amqp_url, "--env-id", "Maze-large", script="maze.py")
+        assert re.search("Episode 1/1: (found the exit|gave up) after", output)
+        env = gymbroker.make("Maze-small", amqp_url)
+        observation, _ = env.reset(seed=3)
+        assert (observation.dtype, observation.shape, float(observation.max())) == (np.float32, (5, 5), 1.0)
+        assert env.step(int(np.flatnonzero(env.unwrapped.action_masks())[0]))[1] in (-0.01, 1.0)
+        env.close()

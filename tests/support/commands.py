@@ -54,14 +54,14 @@ def eventually(condition: Callable[[], object], what: str, timeout: float = 30.0
 class Worker:
     """An ``env-worker serve`` process."""
 
-    def __init__(self, url: str, log: Path, *arguments: str) -> None:
+    def __init__(self, url: str, log: Path, *arguments: str, cwd: Path = ROOT) -> None:
         self._log = log
         command = [sys.executable, "-m", "env_worker", "serve", *arguments]
         with log.open("w") as stderr:
             self.process = subprocess.Popen(
                 command,
-                env=environment(url),
-                cwd=ROOT,
+                env={**environment(url), "PYTHONSAFEPATH": "1"},  # as a script: its folder, not the current one, counts
+                cwd=cwd,
                 stderr=stderr,
                 stdout=stderr,
                 start_new_session=True,
@@ -90,9 +90,9 @@ class Worker:
 
 
 @contextmanager
-def worker(url: str, log: Path, *arguments: str, processes: int = 1) -> Iterator[Worker]:
+def worker(url: str, log: Path, *arguments: str, processes: int = 1, cwd: Path = ROOT) -> Iterator[Worker]:
     """A worker that serves; killed with all its children at the end if it still runs."""
-    one = Worker(url, log, *arguments, "--processes", str(processes))
+    one = Worker(url, log, *arguments, "--processes", str(processes), cwd=cwd)
     try:
         one.wait_for("serving", processes)
         yield one
