@@ -16,6 +16,7 @@ from bench import table
 from bench.groups import GROUPS, choose
 from bench.machine import describe, sentence
 from bench.processes import stop_all
+from bench.profile import profile as find_profile
 from bench.record import section, to_json, write_section
 from bench.rounds import play
 from bench.stage import House
@@ -49,6 +50,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="Groups or rows, comma-separated.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List groups and rows, and run nothing.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="3 short rounds: shows that it runs.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where the time of a lockstep step goes.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every turn to this file.")] = None,
     plot_file: Annotated[Path | None, typer.Option("--plot", help="Draw the figures into this PNG.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the tables into this page (docs/performance.md).")] = None,
@@ -62,13 +64,32 @@ def main(
         _list()
         return
     files = Files(json_file, plot_file, page)
+    rounds, scale = (min(rounds, QUICK_ROUNDS), QUICK_SCALE) if quick else (rounds, 1.0)
     with _ended_by_signals():
-        _run(chosen, min(rounds, QUICK_ROUNDS) if quick else rounds, QUICK_SCALE if quick else 1.0, files)
+        if profile:
+            _profile(rounds, scale, page)
+        else:
+            _run(chosen, rounds, scale, files)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else PAGE_WIDTH)
+
+
+def _profile(rounds: int, scale: float, page: Path | None) -> None:
+    console, machine = _console(), describe()
+    with House() as house, console.status("") as status:
+        cpu, layers = find_profile(house, rounds, scale, status.update)
+        machine["broker"] = house.broker.version()
+    console.print(table.terminal("CPU of a lockstep step", cpu), table.terminal("Time by layer", layers))
+    console.print(sentence(machine), style="dim")
+    if page is not None:
+        text = f"{sentence(machine)}.\n\n{table.markdown(cpu)}\n{table.markdown(layers)}"
+        write_section(page, "profile", text)
 
 
 def _run(chosen: Chosen, rounds: int, scale: float, files: Files) -> None:
-    console = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH)
-    machine = describe()
+    console, machine = _console(), describe()
     if machine["loaded"]:
         console.print(f"[red]This machine is busy (load {machine['load_before']:.2f}): do not trust the figures.[/]")
     played = _play(console, machine, chosen, rounds, scale)

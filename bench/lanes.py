@@ -35,6 +35,16 @@ def ours(lanes: int, vector: str = "loop") -> Callable[[Stage], None]:
     return play
 
 
+def flight(processes: int) -> Callable[[Stage], None]:
+    """Two episodes by ``send`` and ``recv``. One each for two steppers, or both for one."""
+
+    def play(stage: Stage) -> None:
+        stage.worker(ENV, "--capacity", str(2 // processes), processes=processes)
+        stage.agent("ours_flight", ENV, stage.broker.url("agent_worker"), str(LANES), "2")
+
+    return play
+
+
 GROUP = Group(
     name="lanes",
     title="Lanes of CartPole-v1: lane-steps a second",
@@ -49,6 +59,8 @@ GROUP = Group(
             ("entry-point", "gymnasium.make_vec's vector entry point, 64 lanes", local("entry-point", LANES)),
             ("ours", "64 lanes over RabbitMQ, loop back-end, one stepper, lockstep", ours(LANES)),
             ("ours-entry-point", "the same with --vector entry-point", ours(LANES, "entry-point")),
+            ("ours-flight-1", "two episodes of 64 lanes in flight (send/recv), one stepper", flight(1)),
+            ("ours-flight-2", "two episodes of 64 lanes in flight (send/recv), two steppers", flight(2)),
             ("sync-1024", "SyncVectorEnv(1024)", local("sync", MANY)),
             ("ours-1024", "1,024 lanes over RabbitMQ, loop back-end, lockstep", ours(MANY)),
             ("entry-point-1024", "the vector entry point, 1,024 lanes", local("entry-point", MANY)),

@@ -104,11 +104,14 @@ class Stage:
         found.stop()
         return said
 
-    def worker(self, *arguments: str, processes: int = 1, tls: bool = False) -> Program:
-        """Start ``env-worker serve`` with ``arguments``, and wait until all its processes serve."""
+    def worker(self, *arguments: str, processes: int = 1, tls: bool = False, **variables: str) -> Program:
+        """Start ``env-worker serve`` with ``arguments``, and wait until all its processes serve.
+
+        ``variables`` go into its environment.
+        """
         url = self.broker.url("env_worker", tls=tls)
         module = ("env_worker", "serve", "--processes", str(processes), *arguments)
-        found = self._launch("env-worker", [sys.executable, "-m", *module], obeys=False, GYMBROKER_URL=url)
+        found = self._launch("env-worker", [sys.executable, "-m", *module], obeys=False, GYMBROKER_URL=url, **variables)
         self.servers.append(found)
         found.wait_for("serving", processes)
         return found

@@ -48,6 +48,8 @@ TARGETS = (
     Target("2", "a step against aiVLE Gym", "lockstep", "ours", "aivle", "at most", 1.0),
     Target("2", "a step against Gymie", "lockstep", "ours", "gymie", "at most", 1.25),
     Target("3", "lanes in lockstep, loop, one stepper", "lanes", "ours", "async", "at least", 5.0),
+    Target("3", "two episodes in flight, one stepper", "lanes", "ours-flight-1", "sync", "at least", 0.9),
+    Target("3", "two episodes in flight, two steppers", "lanes", "ours-flight-2", "sync", "at least", 1.2),
     Target("3", "lanes with the vector entry point", "lanes", "ours-entry-point", "async", "at least", 20.0),
     Target("3", "1,024 lanes, loop", "lanes", "ours-1024", "sync-1024", "at least", 0.5),
     Target("3", "1,024 lanes, entry point", "lanes", "ours-entry-point-1024", "entry-point-1024", "at least", 0.5),

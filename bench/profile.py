@@ -1,0 +1,112 @@
+"""``--profile``: where the time of a lockstep step goes, on both sides and at the broker."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.figures import short, spread
+from bench.lockstep import ENV, echo, ours
+from bench.processes import family
+from bench.programs.boundaries import LAYERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.stage import House, Stage
+    from bench.table import Cells
+
+WARM_UP, STEPS = 1000, 5000
+ROLES = ("agent", "worker", "broker")
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> tuple[Cells, Cells]:
+    """Two tables: CPU of each process for a step of ours and of the limit; and time by layer."""
+    steps = int(STEPS * scale)
+    cpu: dict[str, list[dict[str, float]]] = {"ours": [], "raw": []}
+    layers: dict[str, list[dict[str, float]]] = {"agent": [], "worker": [], "memory": []}
+    for number in range(rounds):
+        tell(f"profile: round {number + 1} of {rounds}")
+        for name, play in (("ours", ours()), ("raw", echo("raw_echo"))):
+            cpu[name].append(_cpu(house, play, steps))
+        agent, worker = _layers(house, steps)
+        layers["agent"].append(agent)
+        layers["worker"].append(worker)
+        layers["memory"].append(_layers_in_memory(house, steps))
+    return _cpu_cells(cpu), _layer_cells(layers)
+
+
+def _cpu(house: House, play: Callable[[Stage], None], steps: int) -> dict[str, float]:
+    """User and system microseconds of a core for each step, of each process; nothing is wrapped."""
+    with house.stage() as stage:
+        play(stage)
+        (agent,) = stage.agents
+        agent.hear()
+        _ask(agent, steps // 4)
+        pids = {"agent": [agent.pid], "worker": [one.pid for one in stage.servers], "broker": house.broker_pids}
+        before = {role: _times(pids[role]) for role in ROLES}
+        found = _ask(agent, steps)
+        after = {role: _times(pids[role]) for role in ROLES}
+    result = {"p50_us": found["p50_us"]}
+    for role in ROLES:
+        for place, mode in enumerate(("user", "system")):
+            result[f"{role} {mode}"] = 1e6 * (after[role][place] - before[role][place]) / steps
+    return result
+
+
+def _ask(agent: Any, steps: int) -> dict[str, Any]:
+    agent.tell(steps=steps)
+    found: dict[str, Any] = agent.hear()
+    return found
+
+
+def _times(pids: list[int]) -> tuple[float, float]:
+    """User and system seconds so far, of processes and their descendants."""
+    user = system = 0
+    for pid in family(pids):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        user, system = user + int(fields[11]), system + int(fields[12])
+    return user * TICK_S, system * TICK_S
+
+
+def _layers(house: House, steps: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Agent and worker, both wrapped."""
+    file = house.logs / "profile.json"
+    file.unlink(missing_ok=True)
+    with house.stage() as stage:
+        place = f"{file}:{WARM_UP}:{steps}"
+        stage.worker(ENV, "--import", "bench.programs.profiled_worker", GYMBROKER_BENCH_PROFILE=place)
+        url = stage.broker.url("agent_worker")
+        # the worker has seen as many steps as it waits for when the agent has finished
+        found = stage.agent("profiled_agent", ENV, url, str(WARM_UP), str(steps)).hear()
+    return {**found["layers"], "p50_us": found["p50_us"]}, json.loads(file.read_text())
+
+
+def _layers_in_memory(house: House, steps: int) -> dict[str, float]:
+    with house.stage() as stage:
+        found = stage.agent("profiled_agent", ENV, "memory://", str(WARM_UP), str(steps)).hear()
+    return {**found["layers"], "p50_us": found["p50_us"]}
+
+
+def _cpu_cells(cpu: dict[str, list[dict[str, float]]]) -> Cells:
+    names = [f"{role} {mode}" for role in ROLES for mode in ("user", "system")]
+    lines = [["CPU us a step", "p50 us", *names, "together"]]
+    for name, turns in cpu.items():
+        values = [spread([turn[key] for turn in turns]).median for key in ("p50_us", *names)]
+        lines.append([name, *map(short, values), short(sum(values[1:]))])
+    return lines
+
+
+def _layer_cells(layers: dict[str, list[dict[str, float]]]) -> Cells:
+    heads = {"agent": "agent, amqp", "worker": "worker, amqp", "memory": "both in one process, memory"}
+    lines = [["us a step", *heads.values()]]
+    for layer in (*LAYERS, "p50_us"):
+        line = [layer if layer in LAYERS else "p50 of a step, with the wrapping"]
+        for place in heads:
+            found = [turn[layer] for turn in layers[place] if layer in turn]
+            line.append(short(spread(found).median) if found and any(found) else "")
+        lines.append(line)
+    return lines

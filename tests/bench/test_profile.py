@@ -1,0 +1,71 @@
+"""Where the time goes: the boundaries between layers are where the benchmark believes them to be."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.processes import ROOT
+from bench.programs import boundaries
+from bench.programs.boundaries import AGENT, AMQP, DIALOGUE, ENV, LAYERS, READ, SHELL, VALUES, WAIT, WORKER, Book
+from tests.support.commands import environment
+
+
+@pytest.mark.parametrize(("place", "layer"), [*AGENT, *AMQP, *WORKER])
+def test_a_boundary_is_a_method_that_its_class_defines(place, layer):
+    module, _, path = place.partition(":")
+    owner, _, method = path.partition(".")
+    assert callable(getattr(importlib.import_module(module), owner).__dict__[method])
+    assert layer in LAYERS
+
+
+def test_every_layer_of_a_step_is_seen(broker_url, serve):
+    arguments = ["CartPole-v1", broker_url, "20", "50"]
+    if broker_url.startswith("amqp"):
+        serve("CartPole-v1")
+    command = [sys.executable, "-m", "bench.programs.profiled_agent", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    found = json.loads(done.stdout)
+    assert found["steps"] == 50
+    inline = {VALUES, DIALOGUE, SHELL, ENV}
+    over_amqp = set(LAYERS) - {ENV}
+    assert {layer for layer, taken in found["layers"].items() if taken > 0} == (
+        over_amqp if broker_url.startswith("amqp") else inline
+    )
+
+
+def test_the_time_of_an_inner_call_is_not_that_of_the_outer_one():
+    book = Book()
+    inner = book.wrap(READ, lambda: time.sleep(0.02))
+    outer = book.wrap(WAIT, inner)
+    outer()
+    found = book.microseconds(steps=1)
+    assert found[READ] >= 20_000
+    assert found[WAIT] < found[READ]
+
+
+def test_a_worker_counts_what_came_between_the_first_and_the_last_of_its_steps(tmp_path):
+    file = tmp_path / "layers.json"
+    code = (
+        "import gymbroker, bench.programs.profiled_worker\n"
+        "env = gymbroker.make('CartPole-v1', 'memory://')\nenv.reset()\n"
+        "for _ in range(60):\n    if any(env.step(0)[2:4]): env.reset()\nenv.close()"
+    )
+    variables = {**environment(), "GYMBROKER_BENCH_PROFILE": f"{file}:10:50"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, timeout=60, check=True)
+    assert json.loads(file.read_text()).keys() == {VALUES, DIALOGUE, SHELL, ENV}
+
+
+def test_what_is_wrapped_gives_and_raises_what_it_did():
+    book = Book()
+    assert book.wrap(READ, divmod)(7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        book.wrap(READ, divmod)(1, 0)
+    book.clear()
+    assert book.microseconds(steps=1) == {}
+    assert boundaries.LAYERS[0] == ENV
