@@ -11,7 +11,6 @@ import time
 import pytest
 
 from bench.processes import ROOT
-from bench.programs import boundaries
 from bench.programs.boundaries import AGENT, AMQP, DIALOGUE, ENV, LAYERS, READ, SHELL, VALUES, WAIT, WORKER, Book
 from tests.support.commands import environment
 
@@ -68,4 +67,3 @@ def test_what_is_wrapped_gives_and_raises_what_it_did():
         book.wrap(READ, divmod)(1, 0)
     book.clear()
     assert book.microseconds(steps=1) == {}
-    assert boundaries.LAYERS[0] == ENV
