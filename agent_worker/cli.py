@@ -57,6 +57,8 @@ def run(
     steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many, instead of --episodes.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the policy and the first reset.")] = None,
     env_kwargs: Annotated[str, typer.Option(help="JSON object: keyword arguments of the env.")] = "{}",
+    world: Annotated[str | None, typer.Option(help="Join the world of that name: an env of many agents.")] = None,
+    seat: Annotated[str | None, typer.Option(help="As which agent of the world.  [default: any that is free]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save the learning curve there.")] = None,
     make_timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker with a free slot.")] = 30.0,
@@ -74,12 +76,12 @@ def run(
     timeouts: dict[str, Any] = {
         "make_timeout": make_timeout, "step_timeout": step_timeout, "connect_timeout": connect_timeout,
     }  # fmt: skip
-    kwargs = _parse_kwargs(env_kwargs, timeouts)
+    kwargs = _parse_kwargs(env_kwargs, {**timeouts, "world": world, "seat": seat})
     try:
         check_name(policy)
         if plot is not None:
             require_plotting(plot)
-        env = RemoteEnv(env_id, broker, **timeouts, **kwargs)
+        env = RemoteEnv(env_id, broker, world=world, seat=seat, **timeouts, **kwargs)
         try:
             summary = _play(env.open(), env_id, policy, episodes, steps, seed)
         finally:

@@ -30,7 +30,8 @@ from protocol.messages import Act, Close, Error, Render, Reset, Resume, Working
 from protocol.rules import PROVISIONAL, TRANSITIONS, State
 
 if TYPE_CHECKING:
-    from agent_worker.opening import Opened, Wish
+    from agent_worker.opening import Opened
+    from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox, Subscription
     from protocol.agent_dialogue import AgentDialogue
     from protocol.messages import Message, Request

@@ -6,6 +6,9 @@
   * ``NoFreeWorker`` — it is served, but no worker took the request in time. Also a ``TimeoutError``.
   * ``Busy`` — so many wait for that env already that the broker takes no more.
   * ``BadKwargs`` — the env refuses its keyword arguments.
+  * ``UnknownSeat`` — the world has no seat of that name.
+  * ``SeatTaken`` — somebody sits there, or on all seats; try again when its agent has closed it or is gone.
+  * ``SeatsMissing`` — a world does not begin without all its seats, and some did not come in time. ``reset`` again.
   * ``InvalidArgument`` — what was given to make or reset cannot be sent. Also a ``ValueError``.
 
     * ``InvalidAction`` — an action that is not in the action space. Nothing was stepped.
@@ -15,7 +18,7 @@
 
     * ``AlreadyPending`` — asked for more before the reply has come. Also Gymnasium's ``AlreadyPendingCallError``.
   * ``NothingPending`` — waited for a reply to nothing. Also Gymnasium's ``NoAsyncCallError``.
-  * ``NotReset`` — ``step`` or ``render`` before ``reset``. Also Gymnasium's ``ResetNeeded``.
+  * ``NotReset`` — ``step`` or ``render`` before ``reset``, or after a seat's run. Also Gymnasium's ``ResetNeeded``.
   * ``EnvClosed`` — used after ``close``. Also Gymnasium's ``ClosedEnvironmentError``.
   * ``EpisodeEnded`` — the worker ended the episode: drained, idle for too long, or the env hung.
   * ``WorkerLost`` — the worker cannot be reached any more, and the env's state with it.
@@ -55,6 +58,18 @@ class Busy(RemoteEnvError):
 
 class BadKwargs(RemoteEnvError, TypeError):
     """The env refuses its keyword arguments."""
+
+
+class UnknownSeat(RemoteEnvError, LookupError):
+    """The world has no seat of that name; the text says which it has."""
+
+
+class SeatTaken(RemoteEnvError):
+    """Somebody sits on that seat of the world, or on all of them."""
+
+
+class SeatsMissing(RemoteEnvError, TimeoutError):
+    """The world does not begin without all its seats, and some did not come in time; ``reset`` waits for them again."""
 
 
 class InvalidArgument(RemoteEnvError, ValueError):
@@ -126,6 +141,10 @@ _BY_CODE: dict[str, type[RemoteEnvError]] = {
     ErrorCode.STEP_STALE.value: ProtocolFailure,
     ErrorCode.UNKNOWN_ENV.value: UnknownEnv,
     ErrorCode.BAD_KWARGS.value: BadKwargs,
+    ErrorCode.SEAT_TAKEN.value: SeatTaken,
+    ErrorCode.UNKNOWN_SEAT.value: UnknownSeat,
+    ErrorCode.SEATS_MISSING.value: SeatsMissing,
+    ErrorCode.RESET_NEEDED.value: NotReset,
     ErrorCode.BAD_ACTION.value: InvalidAction,
     ErrorCode.BAD_CALL.value: CallRefused,
     ErrorCode.STEP_TIMEOUT.value: EpisodeEnded,

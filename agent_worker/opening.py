@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent_worker import joining
 from agent_worker.census import Census
 from agent_worker.episode import percept_inbox
 from agent_worker.errors import (
     BadKwargs,
     Busy,
     GivenUp,
-    InvalidArgument,
     NoFreeWorker,
     ProtocolFailure,
     UnknownEnv,
@@ -28,11 +28,11 @@ from protocol.agent_dialogue import AgentDialogue
 from protocol.description import Description
 from protocol.errors import EncodeError, RemoteProtocolError
 from protocol.messages import Accepted, Error, Status
-from protocol.sendable import opaque_in
 
 if TYPE_CHECKING:
     import threading
 
+    from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox, Subscription
 
 log = logging.getLogger("gymbroker")
@@ -53,42 +53,6 @@ BITE_S = 0.5
 
 MARGIN_S = 5.0
 """How much longer than the worker says building takes the agent waits for ``status``."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a user asks for. All times are in seconds."""
-
-    broker: str = field(repr=False)  # it may hold a password
-    env_id: str
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    render_mode: str | None = None
-    num_envs: int | None = None
-    """Lanes of a vector env; None: one plain env."""
-    autoreset_mode: str | None = None
-    make_timeout: float = 30.0
-    """How long to wait for a worker that serves the env and has a free slot."""
-    resume_window: float = 2.0
-    """How long a worker that cannot be reached may take to come back; 0: none."""
-    connect_timeout: float = 30.0
-    """How long to try to reach the broker at first."""
-    reconnect_timeout: float = 60.0
-    """How long to try to reach it again when the connection broke in the middle of an episode."""
-    name: str = "agent worker"
-    """Name of the connection, shown to the broker's operator."""
-
-    def __post_init__(self) -> None:
-        """Raise ``InvalidArgument`` for what no worker could be asked for."""
-        if type(self.env_id) is not str:
-            raise InvalidArgument(f"env_id: expected a str, got {type(self.env_id).__name__}")
-        try:
-            topology.requests_spec(self.env_id)
-            self.env_id.encode()
-        except ValueError as error:
-            raise InvalidArgument(f"env_id: {error}") from error
-        odd = opaque_in(self.kwargs)
-        if odd is not None:
-            raise BadKwargs(f"{self.env_id}: {odd} cannot be sent to a worker")
 
 
 @dataclass(frozen=True)
@@ -131,6 +95,8 @@ class _Opening:
         self._census = Census(connection)
         self._inbox: Subscription | None = None
         self._told = 0.0
+        self._make = b""
+        self._in_line = False
 
     def run(self) -> Opened:
         try:
@@ -175,14 +141,28 @@ class _Opening:
                 render_mode=wish.render_mode,
                 num_envs=wish.num_envs,
                 autoreset_mode=wish.autoreset_mode,
+                world=wish.world,
+                seat=wish.seat,
             )
         except EncodeError as error:
             raise BadKwargs(f"{wish.env_id}: what make was given cannot be sent: {error}") from error
+        self._make, self._in_line = body, False
+        self._place()
+
+    def _place(self) -> None:
+        """Bring ``make`` to the host of its world if there is one, else, once, into the queue of requests."""
+        found = joining.ask_host(self._connection, self._wish, self._make, self._deadline)
+        if not found and not self._in_line:
+            self._stand_in_line()
+            self._in_line = True
+
+    def _stand_in_line(self) -> None:
+        wish = self._wish
         while True:
             receipt = self._connection.publish(
                 topology.REQUESTS,
                 wish.env_id,
-                body,
+                self._make,
                 deadline=self._deadline,
                 persistent=True,
                 expires_s=max(0.001, self._deadline - time.monotonic()),
@@ -218,6 +198,9 @@ class _Opening:
                         f"at {self._connection.label} ({self._census.describe(self._wish.env_id)})"
                     )
                 pause = TELL_EVERY_S
+                if self._wish.world is not None:
+                    pause = joining.AGAIN_S
+                    self._place()
                 self._census.ask()  # what is heard until the end tells why it ended
                 self._tell(f"waiting in line for a worker with a free slot for {self._wish.env_id!r}")
             elif arrival.kind is Kind.MESSAGE:

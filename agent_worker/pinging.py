@@ -8,9 +8,9 @@ from typing import Any
 
 from agent_worker.census import Census
 from agent_worker.errors import UnknownEnv
-from agent_worker.opening import Wish
 from agent_worker.remote import broker_url
 from agent_worker.session import Session
+from agent_worker.wish import Wish
 from broker import shared
 
 

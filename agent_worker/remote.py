@@ -11,8 +11,8 @@ from gymnasium.vector import AutoresetMode
 
 from agent_worker import caretaker
 from agent_worker.errors import EnvClosed, InvalidAction, InvalidArgument, ProtocolFailure
-from agent_worker.opening import Wish
 from agent_worker.session import Session
+from agent_worker.wish import Wish
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.messages import Act, Frame, Percept, Render, Reset, Result
@@ -74,6 +74,8 @@ class RemoteMethods:
         broker: str | None = None,
         *,
         render_mode: str | None = None,
+        world: str | None = None,
+        seat: str | None = None,
         make_timeout: float = 30.0,
         step_timeout: float = 300.0,
         resume_window: float = 2.0,
@@ -88,6 +90,8 @@ class RemoteMethods:
             env_id=env_id,
             kwargs=kwargs,
             render_mode=render_mode,
+            world=world,
+            seat=seat,
             make_timeout=make_timeout,
             resume_window=resume_window,
             connect_timeout=connect_timeout,
@@ -235,6 +239,7 @@ class RemoteMethods:
         wish = self._wish
         return {
             "env_id": wish.env_id, "broker": wish.broker, "render_mode": wish.render_mode,
+            "world": wish.world, "seat": wish.seat,
             "make_timeout": wish.make_timeout, "step_timeout": self.step_timeout,
             "resume_window": wish.resume_window, "connect_timeout": wish.connect_timeout,
             "reconnect_timeout": wish.reconnect_timeout, **wish.kwargs,

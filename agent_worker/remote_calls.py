@@ -20,9 +20,9 @@ from protocol.sendable import opaque_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from agent_worker.opening import Wish
     from agent_worker.session import Session
     from agent_worker.spread import Spread
+    from agent_worker.wish import Wish
     from protocol.description import Description
 
 

@@ -26,6 +26,9 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
         broker: URL; else the environment's ``GYMBROKER_URL``, else RabbitMQ on this machine. ``memory://`` works in
             one process.
         render_mode: ``rgb_array`` or another mode of the env that gives frames; ``human`` would draw at the worker.
+        world: name of a world to join, where ``env_id`` is an env of many agents: each agent has a seat, and may be of
+            another process and party. All who name the same world meet in it.
+        seat: which agent to be (``player_0``); None takes the next free one. ``description.world`` says which.
         make_timeout: seconds to wait for a worker that serves the env and has a free slot.
         step_timeout: seconds to wait for each reply. Whether the worker lives is found out much sooner.
         resume_window: seconds that a worker that cannot be reached has to come back; 0 raises at once.
@@ -46,7 +49,8 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
         if self._spec is None:
             wish, own = self._wish, self.description.spec
             # What the environment says is left to the environment, with the password in it.
-            named = {} if wish.broker == broker_url(None) else {"broker": wish.broker}
+            given = {"broker": wish.broker, "world": wish.world, "seat": wish.seat}
+            named = {name: value for name, value in given.items() if value not in (None, broker_url(None))}
             self._spec = EnvSpec(
                 "remote/Env-v0",
                 entry_point=f"{type(self).__module__}:{type(self).__qualname__}",

@@ -14,12 +14,12 @@ from agent_worker import caretaker
 from agent_worker.batches import Batches
 from agent_worker.errors import InvalidArgument, ProtocolFailure
 from agent_worker.gathering import Gathering
-from agent_worker.opening import Wish
 from agent_worker.parts import split_seeds
 from agent_worker.remote import CLOSE_TIMEOUT_S, broker_url
 from agent_worker.remote_calls import LaneCalls
 from agent_worker.spread import Spread
 from agent_worker.together import open_sessions
+from agent_worker.wish import Wish
 from protocol.messages import Act
 from protocol.sendable import opaque_in
 from protocol.spaces import to_space

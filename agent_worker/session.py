@@ -22,7 +22,8 @@ from protocol.messages import Working
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent_worker.opening import Opened, Wish
+    from agent_worker.opening import Opened
+    from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox
     from protocol.messages import Message, Request
 

@@ -13,7 +13,7 @@ from agent_worker.session import Session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent_worker.opening import Wish
+    from agent_worker.wish import Wish
 
 CLOSE_S = 5.0
 """How long those that were opened are closed again, and those under way are waited for, if one fails."""

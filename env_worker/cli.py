@@ -48,6 +48,8 @@ def serve(
     idle_timeout: options.IdleTimeout = 7200.0,
     drain_timeout: options.DrainTimeout = 30.0,
     connect_timeout: options.ConnectTimeout = 60.0,
+    seat_timeout: options.SeatTimeout = 30.0,
+    missing_seat: options.MissingSeat = "default",
     verbose: options.Verbose = False,
 ) -> None:
     """Serve ENV_ID... until SIGTERM (finish, then end) or Ctrl-C (end now)."""
@@ -71,6 +73,8 @@ def serve(
             idle_timeout=idle_timeout,
             drain_timeout=drain_timeout,
             connect_timeout=connect_timeout,
+            seat_timeout=seat_timeout,
+            missing_seat=missing_seat,
             verbose=verbose,
         )
     except ValueError as error:

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 
 from broker import topology
 from env_worker.catalogue import BadKwargs
-from env_worker.host import BadCall, RefusedRequest
+from env_worker.host import BadCall, Refused, RefusedRequest
 from env_worker.hosts import host
 from env_worker.spaces import UnsupportedSpace
 from protocol.description import Description
@@ -29,16 +29,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("gymbroker")
 
 
-class Refused(Exception):
-    """A request that cannot be executed: why, and whose fault it is."""
-
-    def __init__(self, code: ErrorCode, text: str, fault: Fault = Fault.AGENT) -> None:
-        super().__init__(text)
-        self.code, self.fault = code, fault
-
-
 class Episode:
     """An env, hosted for one agent. First ``build()``, then ``handle(body)`` for each message, then ``shut()``."""
+
+    patience_s = 0.0
+    """What to say to a probe while a reply is yet to come: it comes within so many seconds."""
 
     def __init__(self, make: Make, incarnation: str, entry: Entry, settings: WorkerSettings, worker: str) -> None:
         self.dialogue = EnvDialogue(make, incarnation)
@@ -53,16 +48,22 @@ class Episode:
         return self._entry.env_id
 
     @property
+    def seat(self) -> str | None:
+        """Which seat of a world it is; None for any other."""
+        return None
+
+    @property
     def ended(self) -> bool:
         """True when nothing more will be said."""
         return self.dialogue.state is State.ENDED
 
     def build(self) -> bytes:
         """Make the env: bytes of ``status``, or of an ``error`` that ends the episode."""
+        retry = False
         try:
             return self.dialogue.reply(Status, content=self._describe())
         except Refused as refusal:
-            code, text, fault = refusal.code, str(refusal), refusal.fault
+            code, text, fault, retry = refusal.code, str(refusal), refusal.fault, refusal.retry
         except BadKwargs as error:
             code, text, fault = ErrorCode.BAD_KWARGS, str(error), Fault.AGENT
         except (UnsupportedSpace, EncodeError) as error:
@@ -73,7 +74,7 @@ class Episode:
         except BaseException as error:  # noqa: BLE001 - a door to foreign code: whatever it raises is its own
             code, text, fault = ErrorCode.ENV_ERROR, f"{self.env_id} cannot be made: {_what(error)}", Fault.ENV
         self.shut()
-        return self.dialogue.fail(code, text, fault, ends=True)
+        return self.dialogue.fail(code, text, fault, retry=retry, ends=True)
 
     def _describe(self) -> dict[str, Any]:
         make = self._make
@@ -81,13 +82,7 @@ class Episode:
         if version is None:
             text = f"the agent speaks protocol versions {make.versions[:8]}, this worker speaks version 1"
             raise Refused(ErrorCode.UNSUPPORTED_VERSION, text)
-        if make.world is not None or make.seat is not None:
-            raise Refused(ErrorCode.BAD_KWARGS, "this worker hosts no worlds: no world or seat")
-        limit = self._settings.max_num_envs
-        if make.num_envs is not None and make.num_envs > limit:
-            text = f"num_envs: this worker allows {limit} lanes at most, got {make.num_envs}"
-            raise Refused(ErrorCode.BAD_KWARGS, text)
-        hosted = self._host = host(make, self._entry, self._settings)
+        hosted = self._host = self._open()
         env = hosted.env
         return Description(
             version=version,
@@ -105,10 +100,22 @@ class Episode:
             idle_timeout_s=self._settings.idle_timeout,
             calls=hosted.calls,
             state_space=hosted.state_space,
+            world=hosted.world,
         ).to_content()
 
+    def _open(self) -> Host:
+        """Make what is hosted. Raises ``Refused``, and what ``build`` knows."""
+        make = self._make
+        if make.seat is not None:
+            raise Refused(ErrorCode.BAD_KWARGS, "seat: a seat is one of a world, and no world is named")
+        limit = self._settings.max_num_envs
+        if make.num_envs is not None and make.num_envs > limit:
+            text = f"num_envs: this worker allows {limit} lanes at most, got {make.num_envs}"
+            raise Refused(ErrorCode.BAD_KWARGS, text)
+        return host(make, self._entry, self._settings)
+
     def handle(self, body: bytes) -> bytes | None:
-        """What to answer to a message of the agent, or None. Never raises for what an agent or an env does.
+        """What to answer to a message of the agent now, or None. Never raises for what an agent or an env does.
 
         Over ``memory://`` a Ctrl-C may strike in here, in the thread of the agent: the episode goes on after it.
         """
@@ -118,9 +125,28 @@ class Episode:
             self._interrupted()
             raise
 
-    def _interrupted(self) -> None:
-        if self.dialogue.executing is not None:
-            self.dialogue.fail(ErrorCode.ENV_ERROR, "interrupted by Ctrl-C at the worker", Fault.WORKER, retry=True)
+    def _interrupted(self) -> bytes | None:
+        if self.dialogue.executing is None:
+            return None
+        text = "interrupted by Ctrl-C at the worker"
+        return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.WORKER, retry=True)
+
+    def settle(self, reply: dict[str, Any] | BaseException) -> bytes | None:
+        """What to answer to the request that waits, now that its host has the fields of its percept, or what failed.
+
+        None if nothing waits any more: it was answered by the end of the episode.
+        """
+        request = self.dialogue.executing
+        if request is None:
+            return None
+        if isinstance(reply, KeyboardInterrupt):
+            return self._interrupted()
+        if isinstance(reply, BaseException):
+            return self._failed(request, reply)
+        try:
+            return self.dialogue.reply(Percept, **reply)
+        except EncodeError as error:
+            return self._failed(request, error)
 
     def _handle(self, body: bytes) -> bytes | None:
         event = self.dialogue.receive(body)
@@ -130,9 +156,9 @@ class Episode:
             return event.body
         if isinstance(event, (Reset, Act, Render, Call, Close)):
             return self._execute(event)
-        return self.dialogue.working(0.0)  # a probe, and with one stepping thread nothing is being executed now
+        return self.dialogue.working(self.patience_s if self.dialogue.executing is not None else 0.0)  # a probe
 
-    def _execute(self, request: Request) -> bytes:
+    def _execute(self, request: Request) -> bytes | None:
         try:
             return self._do(request)
         except KeyboardInterrupt:
@@ -140,12 +166,14 @@ class Episode:
         except BaseException as error:  # noqa: BLE001 - a door to foreign code: the episode goes on
             return self._failed(request, error)
 
-    def _do(self, request: Request) -> bytes:
+    def _do(self, request: Request) -> bytes | None:
         if type(request) is Act:
             self.steps += 1
-            return self.dialogue.reply(Percept, **self._hosted.step(request.action))
+            fields = self._hosted.step(request.action)
+            return None if fields is None else self.dialogue.reply(Percept, **fields)
         if type(request) is Reset:
-            return self.dialogue.reply(Percept, **self._hosted.reset(request))
+            fields = self._hosted.reset(request)
+            return None if fields is None else self.dialogue.reply(Percept, **fields)
         if type(request) is Render:
             return self.dialogue.reply(Frame, frame=self._hosted.env.render())
         if type(request) is Call:
@@ -163,7 +191,7 @@ class Episode:
         if isinstance(error, BadCall):
             return self.dialogue.fail(ErrorCode.BAD_CALL, str(error), Fault.AGENT)
         if isinstance(error, Refused):
-            return self.dialogue.fail(error.code, str(error), error.fault)
+            return self.dialogue.fail(error.code, str(error), error.fault, retry=error.retry)
         if isinstance(error, EncodeError):
             text = f"{self.env_id} gave what cannot be sent: {error}"
             return self.dialogue.fail(ErrorCode.ENV_ERROR, text, Fault.ENV)
@@ -183,7 +211,7 @@ class Episode:
         hosted, self._host = self._host, None
         if hosted is not None:
             with contextlib.suppress(BaseException):  # a door to foreign code
-                hosted.env.close()
+                hosted.close()
 
 
 _METHOD = {Act: "step", Reset: "reset", Render: "render", Close: "close"}

@@ -5,9 +5,19 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING, Any
 
+from protocol.errors import ErrorCode, Fault
+
 if TYPE_CHECKING:
     from protocol.messages import Call, Reset
     from protocol.specs import Spec
+
+
+class Refused(Exception):
+    """A request that cannot be executed: why, whose fault it is, and whether it may succeed later."""
+
+    def __init__(self, code: ErrorCode, text: str, fault: Fault = Fault.AGENT, *, retry: bool = False) -> None:
+        super().__init__(text)
+        self.code, self.fault, self.retry = code, fault, retry
 
 
 class RefusedRequest(Exception):
@@ -30,15 +40,21 @@ class Host(abc.ABC):
     """Of an env of many agents that has one."""
     calls: tuple[str, ...] = ()
     """Names that ``call`` answers to."""
+    world: dict[str, Any] | None = None
+    """``Description.world``."""
 
     @abc.abstractmethod
-    def reset(self, request: Reset) -> dict[str, Any]:
-        """Fields of the percept. Raises ``RefusedRequest``, ``EncodeError``, and what the env raises."""
+    def reset(self, request: Reset) -> dict[str, Any] | None:
+        """Fields of the percept; None: they come later. Raises ``RefusedRequest``, ``EncodeError``, and the env's."""
 
     @abc.abstractmethod
-    def step(self, wire: Any) -> dict[str, Any]:
-        """Fields of the percept. Raises ``DecodeError`` for the action, ``EncodeError``, and what the env raises."""
+    def step(self, wire: Any) -> dict[str, Any] | None:
+        """Fields of the percept; None: they come later. Raises ``DecodeError`` (the action), or as ``reset``."""
 
     def call(self, request: Call) -> Any:
         """The value of the result. Raises ``BadCall``, and what the env raises."""
         raise BadCall(f"{request.name!r}: this worker allows no calls")
+
+    def close(self) -> None:
+        """Close the env; the agent is done with it."""
+        self.env.close()

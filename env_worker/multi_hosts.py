@@ -36,7 +36,7 @@ class _ManyHost(Host):
         self.env = env
         self.calls = tuple(dict.fromkeys([*self._own_calls, *allowed.of(env)]))
         self._allowed = allowed
-        agents = _possible_agents(env)
+        agents = possible_agents(env)
         observations = {agent: to_spec(env.observation_space(agent)) for agent in agents}
         actions = {agent: to_spec(env.action_space(agent)) for agent in agents}
         self.observation_space: Spec = DictSpec(tuple(observations.items()))
@@ -178,7 +178,8 @@ def many_host(kind: str, env: Any, allowed: Allowed) -> ParallelHost | AECHost:
     return ParallelHost(env, allowed) if kind == "parallel" else AECHost(env, allowed)
 
 
-def _possible_agents(env: Any) -> list[str]:
+def possible_agents(env: Any) -> list[str]:
+    """All agents that may appear, in the env's order. Raises ``UnsupportedAgents``."""
     agents = getattr(env, "possible_agents", None)
     if agents is None:
         raise UnsupportedAgents("possible_agents: this env has none: its agents are not known before they appear")

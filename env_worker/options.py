@@ -9,6 +9,7 @@ import typer
 _MAKING = "How envs are made"
 _LANES = "Lanes"
 _TIMES = "Time limits"
+_WORLDS = "Worlds: envs of many agents, each agent with a seat of its own"
 
 EnvIds = Annotated[
     list[str], typer.Argument(metavar="ENV_ID...", help="Ids to serve, or module:Class paths. Nothing else is.")
@@ -75,3 +76,10 @@ DrainTimeout = Annotated[
     float, typer.Option(rich_help_panel=_TIMES, help="Seconds that running episodes have after SIGTERM.")
 ]
 ConnectTimeout = Annotated[float, typer.Option(rich_help_panel=_TIMES, help="Seconds to try to reach the broker.")]
+
+SeatTimeout = Annotated[
+    float, typer.Option(rich_help_panel=_WORLDS, help="Seconds that the others wait for a seat that is missing.")
+]
+MissingSeat = Annotated[
+    str, typer.Option(rich_help_panel=_WORLDS, help="What then: default (an action is played for it), or forfeit.")
+]

@@ -13,6 +13,8 @@ BACKENDS = ("auto", "gymnasium", "gym")
 
 VECTOR_BACKENDS = ("loop", "entry-point", "envpool")
 
+MISSING_SEAT = ("default", "forfeit")
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -49,20 +51,24 @@ class WorkerSettings:
     """Most lanes of one episode."""
     allowed: Allowed = Allowed()  # noqa: RUF009 - it is frozen
     """What agents may call, read and set of an env besides its own methods: nothing, unless it is named here."""
+    seat_timeout: float = 30.0
+    """How long the others of a world wait for a seat whose agent is missing or says nothing."""
+    missing_seat: str = "default"
+    """What then: ``default``, an action is played for it; or ``forfeit``, the run ends for all."""
     verbose: bool = False
     """Log in detail."""
 
     def __post_init__(self) -> None:
         if not self.env_ids:
             raise ValueError("name at least one env id to serve")
-        if self.backend not in BACKENDS:
-            raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, got {self.backend!r}")
-        if self.vector not in VECTOR_BACKENDS:
-            raise ValueError(f"vector: expected one of {', '.join(VECTOR_BACKENDS)}, got {self.vector!r}")
+        choices = {"backend": BACKENDS, "vector": VECTOR_BACKENDS, "missing_seat": MISSING_SEAT}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         for name, least in (("capacity", 1), ("processes", 1), ("max_num_envs", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
-        for name in ("step_timeout", "connect_timeout", "lease"):
+        for name in ("step_timeout", "connect_timeout", "lease", "seat_timeout"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: expected more than 0 seconds, got {getattr(self, name)}")
         for name in ("idle_timeout", "drain_timeout", "resume_window"):

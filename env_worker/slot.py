@@ -1,4 +1,4 @@
-"""A slot of a stepper: an episode, and what the shell around it knows of its agent."""
+"""A slot of a stepper: an episode, its queue, and what the shell around it knows of its agent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 from broker import topology
 
 if TYPE_CHECKING:
-    from broker.port import Subscription
+    from broker.port import Connection, Mailbox, Subscription
     from env_worker.episode import Episode
+    from env_worker.hosted_world import HostedWorld
+
+DECLARE_S = 10.0
+"""How long the broker may take to make a queue."""
+
+PREFETCH = 4
+"""Messages of one queue that are with the worker at once; a flood stays in the bounded queue at the broker."""
 
 
 @dataclass(eq=False, slots=True)
@@ -18,6 +25,8 @@ class Slot:
     """An episode and what the shell knows of it."""
 
     episode: Episode
+    world: HostedWorld | None = None
+    """The world whose seat it is."""
     inbox: Subscription | None = None
     heard: float = field(default_factory=time.monotonic)
     """When the agent last said something."""
@@ -30,10 +39,34 @@ class Slot:
     """Where replies go."""
 
     def __post_init__(self) -> None:
-        self.address()
+        self._address()
 
-    def address(self) -> None:
-        """Find out anew where replies go."""
+    def _address(self) -> None:
         dialogue = self.episode.dialogue
         self.agent = dialogue.agent
         self.key = topology.percept_key(dialogue.episode, dialogue.agent)
+
+    def open(self, connection: Connection, mailbox: Mailbox) -> None:
+        """Own the queue of what its agent asks, and hear when it cannot be reached. Raises ``BrokerError``."""
+        episode, incarnation = self.episode.dialogue.episode, connection.incarnation
+        self.inbox = connection.inbox(
+            topology.ACTS,
+            [topology.act_key(episode, incarnation), topology.act_control_key(episode)],
+            mailbox,
+            self,
+            prefetch=PREFETCH,
+            deadline=time.monotonic() + DECLARE_S,
+        )
+        connection.watch(self.key, mailbox, self)
+
+    def readdress(self, connection: Connection, mailbox: Mailbox) -> None:
+        """The agent has a new incarnation: replies go there."""
+        connection.unwatch(self.key)
+        self._address()
+        connection.watch(self.key, mailbox, self)
+
+    def close(self, connection: Connection) -> None:
+        """Delete the queue. Raises ``BrokerError``."""
+        connection.unwatch(self.key)
+        if self.inbox is not None:
+            connection.cancel(self.inbox)

@@ -16,10 +16,14 @@ from broker import topology
 from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind, Receipt
 from env_worker import intake
+from env_worker.announcer import Announcer
 from env_worker.episode import Episode
-from env_worker.slot import Slot
+from env_worker.hosted_world import HostedWorld
+from env_worker.seat_episode import SeatEpisode
+from env_worker.slot import DECLARE_S, Slot
+from env_worker.worlds import Worlds
 from protocol.errors import ErrorCode, Fault
-from protocol.presence import ASK, Presence
+from protocol.presence import ASK
 
 if TYPE_CHECKING:
     from broker.port import Arrival, Connection, Mailbox, Subscription
@@ -32,20 +36,11 @@ log = logging.getLogger("gymbroker")
 TICK_S = 0.1
 """How often housekeeping is done."""
 
-PRESENCE_S = 5.0
-"""How often a worker says that it is there, if nothing changes."""
-
-DECLARE_S = 10.0
-"""How long the broker may take to make a queue."""
-
 RETURN_S = 60.0
 """When our own connection broke, those of the agents probably did: they have so long to come back."""
 
 FAREWELL_S = 1.0
 """How long the broker may take for the last words to one agent."""
-
-PREFETCH = 4
-"""Messages of one episode that are with the worker at once; a flood stays in the bounded queue at the broker."""
 
 
 class Stepper:
@@ -60,18 +55,21 @@ class Stepper:
         self._connection: Connection
         self._mailbox: Mailbox
         self._requests: list[Subscription] = []
-        self._announced = 0.0
+        self._worlds = Worlds(settings, pulse)
+        self._announcer = Announcer(self.name, catalogue, settings.capacity)
         self._patient_until = 0.0
         """Until then agents that cannot be reached may be on their way back, as we have been."""
 
     @property
     def free(self) -> int:
         """Episodes that it could still take."""
-        return 0 if self.draining else max(0, self._settings.capacity - len(self.slots))
+        cost = len(self.slots) - self._worlds.spared
+        return 0 if self.draining else max(0, self._settings.capacity - cost)
 
     def attach(self, connection: Connection) -> None:
         """Begin to serve on this connection; episodes of a former connection say ``resume`` to their agents."""
         self._connection, self._mailbox = connection, connection.mailbox()
+        self._announcer.attach(connection)
         deadline = time.monotonic() + DECLARE_S
         connection.declare_exchanges(deadline)
         connection.listen(topology.PRESENCE, [ASK], self._mailbox, ASK, deadline)
@@ -80,8 +78,9 @@ class Stepper:
         for slot in list(self.slots.values()):
             slot.lost_since = None
             resume = slot.episode.dialogue.reconnect(connection.incarnation)
-            self._open_inbox(slot)
+            slot.open(connection, self._mailbox)
             connection.send(topology.PERCEPTS, topology.percept_control_key(slot.episode.dialogue.episode), resume)
+        self._worlds.attach(connection, self._mailbox)
         self._requests = []
         self._take_requests()
 
@@ -99,8 +98,12 @@ class Stepper:
 
     def end(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
         """Tell every agent that its episode is over, and close the envs."""
-        for slot in list(self.slots.values()):
+        self._end(list(self.slots.values()), code, text, fault, retry=retry)
+
+    def _end(self, slots: list[Slot], code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
+        for slot in slots:  # all before the first is dropped, which may end the run of others in its world
             self._tell(slot, code, text, fault, retry=retry)
+        for slot in slots:
             self._drop(slot)
 
     def farewell(self, hung: Slot | None, text: str) -> None:
@@ -111,7 +114,7 @@ class Stepper:
         why = text if hung is None else "another env of the same process hung, and the process had to be ended"
         for slot in list(self.slots.values()):
             dialogue = slot.episode.dialogue
-            if slot is hung:
+            if slot is hung or (hung is not None and slot.world is not None and slot.world is hung.world):
                 body = dialogue.fail(ErrorCode.STEP_TIMEOUT, text, Fault.ENV, ends=True)
             else:
                 body = dialogue.fail(ErrorCode.WORKER_FAILED, why, Fault.WORKER, retry=True, ends=True)
@@ -135,7 +138,10 @@ class Stepper:
             elif now - max(slot.heard, slot.probed) >= settings.lease:
                 slot.probed = now
                 self._connection.send(topology.PERCEPTS, slot.key, slot.episode.dialogue.probe())
-        if now - self._announced >= PRESENCE_S:
+        for world in self._worlds.tick(now):
+            text = "the connection broke, and somebody else has taken the name of this world since"
+            self._end(list(world.members.values()), ErrorCode.WORKER_FAILED, text, Fault.WORKER, retry=True)
+        if self._announcer.due(now):
             self._announce()
 
     def handle(self, arrival: Arrival) -> None:
@@ -148,11 +154,11 @@ class Stepper:
                 # Its queue at the broker is gone, or ours is: both mean that it cannot be reached now.
                 slot.lost_since = time.monotonic()
         elif slot == ASK:
-            # An announcement may be mute, because nobody listened a while ago; now somebody does.
-            presence = self._presence()
-            self._connection.send(topology.PRESENCE, presence.key, presence.encode())
+            self._announcer.answer(self.free, draining=self.draining)
         elif arrival.kind is Kind.MESSAGE:
             self._make(arrival)
+        elif isinstance(slot, HostedWorld):
+            self._worlds.lose_name(slot)
 
     def _step(self, slot: Slot, arrival: Arrival) -> None:
         slot.heard, slot.lost_since = time.monotonic(), None
@@ -165,13 +171,13 @@ class Stepper:
         finally:
             self._pulse.end()
         if slot.episode.dialogue.agent != slot.agent:
-            self._connection.unwatch(slot.key)
-            slot.address()
-            self._connection.watch(slot.key, self._mailbox, slot)
+            slot.readdress(self._connection, self._mailbox)
         if reply is None:
             self._connection.ack(arrival)
         else:
             self._connection.send(topology.PERCEPTS, slot.key, reply, settles=arrival)
+        if slot.world is not None:
+            self._worlds.advance(slot.world, slot.heard)
         if slot.episode.ended:
             self._drop(slot)
 
@@ -183,12 +189,24 @@ class Stepper:
         if wanted is None or wanted.make.episode in self.slots:
             self._connection.ack(arrival)
             return
-        if self.free == 0:
+        make = wanted.make
+        world = None if make.world is None else self._worlds.find(make)
+        if world is None and self.free == 0:
             self._connection.requeue(arrival)
             return
-        make = wanted.make
-        slot = Slot(Episode(make, self._connection.incarnation, wanted.entry, self._settings, self.name))
-        self.slots[make.episode] = slot
+        given = make, self._connection.incarnation, wanted.entry, self._settings, self.name
+        if make.world is None:
+            self._open(Slot(Episode(*given)), arrival)
+            return
+        world = world or self._worlds.elect(make, arrival)
+        if world is not None:
+            self._open(Slot(SeatEpisode(*given, world), world), arrival)
+
+    def _open(self, slot: Slot, arrival: Arrival) -> None:
+        episode = slot.episode.dialogue.episode
+        self.slots[episode] = slot
+        if slot.world is not None:
+            slot.world.members[episode] = slot
         if self.free == 0:
             self._leave_requests()
         try:
@@ -196,13 +214,15 @@ class Stepper:
                 self._build(slot)
         except BrokerError:
             # The broker stalls: the agent finds no queue of ours, and asks again.
-            self.slots.pop(make.episode, None)
+            self.slots.pop(episode, None)
             slot.episode.shut()
+            if slot.world is not None:
+                slot.world.members.pop(episode, None)
             raise
 
     def _accept(self, slot: Slot, arrival: Arrival) -> bool:
         """Say ``accepted`` and settle the ``make``. False: the agent is not there any more."""
-        self._open_inbox(slot)
+        slot.open(self._connection, self._mailbox)
         accepted = slot.episode.dialogue.accepted(self._settings.step_timeout)
         deadline = time.monotonic() + DECLARE_S
         receipt = self._connection.publish(topology.PERCEPTS, slot.key, accepted, deadline=deadline)
@@ -222,6 +242,8 @@ class Stepper:
         slot.heard = time.monotonic()
         self._connection.send(topology.PERCEPTS, slot.key, reply)
         if slot.episode.ended:
+            if slot.world is not None:
+                self._worlds.probe(slot.world)
             self._drop(slot)
         else:
             log.info("episode %s: %s is open (%d free)", slot.episode.public_id, slot.episode.env_id, self.free)
@@ -233,19 +255,7 @@ class Stepper:
         self._connection.send(topology.PERCEPTS, slot.key, body)
 
     def _announce(self) -> None:
-        self._announced = time.monotonic()
-        presence = self._presence()
-        self._connection.announce(topology.PRESENCE, presence.key, presence.encode())
-
-    def _presence(self) -> Presence:
-        return Presence(
-            worker=self.name,
-            incarnation=self._connection.incarnation,
-            envs=tuple(self._catalogue.entries),
-            capacity=self._settings.capacity,
-            free=self.free,
-            draining=self.draining,
-        )
+        self._announcer.announce(self.free, draining=self.draining)
 
     def _take_requests(self) -> None:
         if self._requests or not self.free:
@@ -260,31 +270,22 @@ class Stepper:
             self._connection.cancel(subscription)
         self._requests = []
 
-    def _open_inbox(self, slot: Slot) -> None:
-        episode, incarnation = slot.episode.dialogue.episode, self._connection.incarnation
-        slot.inbox = self._connection.inbox(
-            topology.ACTS,
-            [topology.act_key(episode, incarnation), topology.act_control_key(episode)],
-            self._mailbox,
-            slot,
-            prefetch=PREFETCH,
-            deadline=time.monotonic() + DECLARE_S,
-        )
-        self._connection.watch(slot.key, self._mailbox, slot)
-
     def _drop(self, slot: Slot) -> None:
         """Forget an episode: close its env, delete its queue, take requests again."""
-        if self.slots.pop(slot.episode.dialogue.episode, None) is None:
+        episode = slot.episode.dialogue.episode
+        if self.slots.pop(episode, None) is None:
             return
+        if slot.world is not None:
+            slot.world.members.pop(episode, None)
         self._pulse.begin(slot)
         try:
             slot.episode.shut()
         finally:
             self._pulse.end()
         try:
-            self._connection.unwatch(slot.key)
-            if slot.inbox is not None:
-                self._connection.cancel(slot.inbox)
+            slot.close(self._connection)
+            if slot.world is not None:
+                self._worlds.left(slot.world, slot, time.monotonic())
             self._take_requests()
             self._announce()
         except ConnectionLost:

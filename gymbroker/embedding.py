@@ -12,7 +12,7 @@ from broker import fork, shared
 from env_worker import CatalogueError, EmbeddedWorker, WorkerSettings
 
 if TYPE_CHECKING:
-    from agent_worker.opening import Wish
+    from agent_worker.wish import Wish
 
 CAPACITY = 1_000_000
 """Waiting in line for oneself would be for ever."""

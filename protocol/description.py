@@ -39,10 +39,15 @@ class Description:
     """Names that ``call`` may use."""
     state_space: Spec | None = None
     """Of the value of the call ``state``, where the env says so."""
+    world: dict[str, Any] | None = None
+    """Of a seat of a world: ``name`` of the world, ``seat`` (which one this is), ``seats`` (all of them), ``turns``
+    (whether they take turns), and what becomes of seats that are missing: ``missing_seat`` and ``seat_timeout_s``."""
 
     def to_content(self) -> dict[str, Any]:
         """The content of a ``status`` message."""
-        state = {} if self.state_space is None else {"state_space": to_data(self.state_space)}
+        more: dict[str, Any] = {} if self.state_space is None else {"state_space": to_data(self.state_space)}
+        if self.world is not None:
+            more["world"] = self.world
         return {
             "version": self.version,
             "worker": self.worker,
@@ -58,7 +63,7 @@ class Description:
             "step_timeout_s": self.step_timeout_s,
             "idle_timeout_s": self.idle_timeout_s,
             "calls": list(self.calls),
-            **state,
+            **more,
         }
 
     @classmethod
@@ -81,6 +86,7 @@ class Description:
             idle_timeout_s=float(_get(content, "idle_timeout_s", float, int)),
             calls=tuple(name for name in _get(content, "calls", list) if type(name) is str),
             state_space=None if state is None else from_data(state),
+            world=_get(content, "world", dict, type(None)),
         )
 
 

@@ -126,8 +126,9 @@ class EnvDialogue:
         if step_id > last + 1 and not isinstance(request, Reset):
             # A reset may skip a request that the agent has given up and that never came: it makes it void anyway.
             return self._refuse(step_id, ErrorCode.STEP_GAP, f"expected step {last + 1}, got {step_id}")
-        if self.executing is not None:
-            return self._ignore("still executing")  # a shell that steps in one thread never comes here
+        if self.executing is not None and (type(request) is not Reset or self.state is State.NEW):
+            # A reset makes void what a world has not answered yet; nothing else may overtake it.
+            return self._ignore("still executing")
         if type(request) not in TRANSITIONS[self.state]:
             self._take(request)
             text = f"{request.performative} is not legal in a {self.state.value} episode"

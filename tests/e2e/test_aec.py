@@ -13,8 +13,8 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper, TerminateIllegalWra
 
 import gymbroker
 from agent_worker.errors import EnvClosed, EnvError, InvalidAction, InvalidArgument, NotReset, StepTimeout, WorkerLost
-from agent_worker.opening import Wish
 from agent_worker.session import Session
+from agent_worker.wish import Wish
 from env_worker.calls import Allowed
 from protocol.messages import Act, Call, Reset
 from tests.support import many

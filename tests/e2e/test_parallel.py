@@ -23,8 +23,8 @@ from agent_worker.errors import (
     StepTimeout,
     WorkerLost,
 )
-from agent_worker.opening import Wish
 from agent_worker.session import Session
+from agent_worker.wish import Wish
 from env_worker.calls import Allowed
 from protocol.messages import Act, Call, Reset
 from tests.support import many

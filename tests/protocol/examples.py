@@ -43,6 +43,7 @@ EXAMPLES: dict[str, Message] = {
         EPISODE, OUTSIDE, AGENT, "FrozenLake-v1", versions=[1], kwargs={"map_name": "8x8"}, render_mode="rgb_array"
     ),
     "make_lanes": Make(EPISODE, OUTSIDE, AGENT, "CartPole-v1", [1], 2, {}, 64, "next_step"),
+    "make_seat": Make(EPISODE, OUTSIDE, AGENT, "tictactoe:env", [1], world="table-1", seat="player_1"),
     "accepted": Accepted(EPISODE, OUTSIDE, WORKER, 60.0),
     "status": Status(EPISODE, OUTSIDE, WORKER, {"version": 1, "worker": "host/1", "calls": []}),
     "reset": Reset(EPISODE, 0, AGENT, 42, {"low": -0.05}),
@@ -76,5 +77,6 @@ EXAMPLES: dict[str, Message] = {
     "resume": Resume(EPISODE, 3, AGENT, "cccccccccccccccc"),
     "close": Close(EPISODE, 4, AGENT, "done"),
     "closed": Closed(EPISODE, 4, WORKER),
+    "error_seat_taken": Error(EPISODE, OUTSIDE, WORKER, "seat_taken", "seat 'player_1' is taken", "agent", True, True),
     "error": Error(EPISODE, 5, WORKER, "bad_action", "expected 0..1, got 7", "agent", False, False),
 }  # fmt: skip

@@ -1,0 +1,66 @@
+"""What a user asks for, checked before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_worker.errors import BadKwargs, InvalidArgument
+from broker import topology
+from protocol.sendable import opaque_in
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asks for. All times are in seconds."""
+
+    broker: str = field(repr=False)  # it may hold a password
+    env_id: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    render_mode: str | None = None
+    world: str | None = None
+    """The world of many agents to join; None: an env of one's own."""
+    seat: str | None = None
+    """Which agent of the world to be; None: the next that is free."""
+    num_envs: int | None = None
+    """Lanes of a vector env; None: one plain env."""
+    autoreset_mode: str | None = None
+    make_timeout: float = 30.0
+    """How long to wait for a worker that serves the env and has a free slot."""
+    resume_window: float = 2.0
+    """How long a worker that cannot be reached may take to come back; 0: none."""
+    connect_timeout: float = 30.0
+    """How long to try to reach the broker at first."""
+    reconnect_timeout: float = 60.0
+    """How long to try to reach it again when the connection broke in the middle of an episode."""
+    name: str = "agent worker"
+    """Name of the connection, shown to the broker's operator."""
+
+    def __post_init__(self) -> None:
+        """Raise ``InvalidArgument`` for what no worker could be asked for."""
+        if type(self.env_id) is not str:
+            raise InvalidArgument(f"env_id: expected a str, got {type(self.env_id).__name__}")
+        try:
+            topology.requests_spec(self.env_id)
+            self.env_id.encode()
+        except ValueError as error:
+            raise InvalidArgument(f"env_id: {error}") from error
+        self._check_names()
+        odd = opaque_in(self.kwargs)
+        if odd is not None:
+            raise BadKwargs(f"{self.env_id}: {odd} cannot be sent to a worker")
+
+    def _check_names(self) -> None:
+        for name, value in (("world", self.world), ("seat", self.seat)):
+            if value is not None and not (type(value) is str and 0 < len(value) <= 255 and _can_travel(value)):
+                raise InvalidArgument(f"{self.env_id}: {name}: expected 1 to 255 characters, got {value!r:.80}")
+        if self.seat is not None and self.world is None:
+            raise InvalidArgument(f"{self.env_id}: seat {self.seat!r}: name the world that it is in, too")
+
+
+def _can_travel(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True

@@ -1,0 +1,47 @@
+"""How a worker says that it is there: on the lossy presence exchange, now and then and whenever something changes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from broker import topology
+from protocol.presence import Presence
+
+if TYPE_CHECKING:
+    from broker.port import Connection
+    from env_worker.catalogue import Catalogue
+
+PRESENCE_S = 5.0
+"""How often a worker says that it is there, if nothing changes."""
+
+
+class Announcer:
+    """Says of one worker what it serves and how many episodes it could still take."""
+
+    def __init__(self, worker: str, catalogue: Catalogue, capacity: int) -> None:
+        self._worker, self._envs, self._capacity = worker, tuple(catalogue.entries), capacity
+        self._connection: Connection
+        self._announced = 0.0
+
+    def attach(self, connection: Connection) -> None:
+        """From now on, say so on this connection."""
+        self._connection = connection
+
+    def announce(self, free: int, *, draining: bool) -> None:
+        """Say it to whoever listens."""
+        self._announced = time.monotonic()
+        presence = self._presence(free, draining)
+        self._connection.announce(topology.PRESENCE, presence.key, presence.encode())
+
+    def answer(self, free: int, *, draining: bool) -> None:
+        """Say it to who has asked: an announcement may be mute, because nobody listened a while ago."""
+        presence = self._presence(free, draining)
+        self._connection.send(topology.PRESENCE, presence.key, presence.encode())
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to say it again."""
+        return now - self._announced >= PRESENCE_S
+
+    def _presence(self, free: int, draining: bool) -> Presence:
+        return Presence(self._worker, self._connection.incarnation, self._envs, self._capacity, free, draining)
