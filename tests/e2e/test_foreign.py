@@ -118,6 +118,17 @@ def test_lanes_of_an_env_of_gym_are_said_to_be_of_gym_and_give_frames_and_infos(
     assert identical(env.step([0, 0])[4]["TimeLimit.truncated"], np.array([False, False]))
 
 
+def test_graphs_reach_an_env_of_gym_as_gym_s_own_also_in_lanes(serve, remote, lanes):
+    env_id = "tests.support.oddities:GymGraphs"
+    serve(env_id)
+    env, many = remote(env_id), lanes(env_id, 2)
+    env.reset(seed=1)
+    many.reset(seed=1)
+    action, actions = env.action_space.sample(), many.action_space.sample()
+    assert identical(env.step(action)[0], action)
+    assert all(identical(seen, given) for seen, given in zip(many.step(actions)[0], actions, strict=True))
+
+
 def test_a_dm_env_is_served_like_any_other(serve, remote):
     serve(WALK)
     ours, theirs = remote(WALK, limit=9), dm.Walk(limit=9)

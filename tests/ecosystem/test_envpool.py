@@ -9,9 +9,10 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
+import gymbroker
 from agent_worker.errors import BadKwargs, CallRefused, EnvError
 from env_worker import Allowed
-from tests.support.commands import run
+from tests.support.commands import run, worker
 from tests.support.equal import identical
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*precision lowered:UserWarning")
@@ -185,6 +186,18 @@ def test_frames_and_wrappers(serve, lanes):
     for _ in range(100):
         ended += int(counted.step(counted.action_space.sample())[4].get("_episode", np.zeros(1)).sum())
     assert ended > 4
+
+
+def test_two_processes_with_a_pool_each_serve_lanes_spread_over_them(amqp_url, tmp_path):
+    options = ["--vector", "envpool", "--env-kwargs", '{"num_threads": 1}']
+    with worker(amqp_url, tmp_path / "log", "CartPole-v1", *options, processes=2):
+        ours = gymbroker.make_vec("CartPole-v1", 8, amqp_url, episodes=2)
+        theirs = envpool.make_gymnasium("CartPole-v1", num_envs=8, seed=5)
+        assert identical(ours.reset(seed=5)[0], theirs.reset()[0])
+        for _ in range(50):
+            actions = ours.action_space.sample()
+            assert identical(ours.step(actions)[0], theirs.step(actions)[0])
+        ours.close()
 
 
 def test_ids_that_envpool_has_not_are_a_wrong_command_line():

@@ -61,3 +61,19 @@ class Growing(Oddity, gymnasium.Env):
     def __init__(self) -> None:
         super().__init__()
         self.observation_space = spaces.Discrete(Oddity.opened)
+
+
+class GymGraphs(gym.Env):
+    """Observes the graph that it was given, which must be one of gym's own."""
+
+    observation_space = gym.spaces.Graph(gym.spaces.Box(0, 1, (2,)), gym.spaces.Discrete(3))
+    action_space = observation_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        return action, 0.0, False, False, {}
