@@ -131,3 +131,10 @@ def test_values_that_are_not_one_for_each_lane_are_refused_and_none_is_set(value
     with pytest.raises(BadCall, match="set:gravity: expected a list of 2 values, one for each lane"):
         answer_lanes(EVERYTHING, envs, call("set:gravity", None, *values))
     assert [env.gravity for env in envs] == [9.8, 9.8]
+
+
+def test_an_attribute_that_some_lanes_have_not_is_set_in_none():
+    envs = [lifted(), Maskable()]
+    with pytest.raises(BadCall, match="the env has no attribute 'height' to be set"):
+        answer_lanes(EVERYTHING, envs, call("set:height", None, [7, 7]))
+    assert answer(EVERYTHING, envs[0], call("get:height")) == 3
