@@ -1,5 +1,5 @@
 """The benchmark is tested with the workers of the other tests."""
 
-from __future__ import annotations
+from tests.support.hosting import serve
 
-from tests.support.hosting import serve as serve
+__all__ = ["serve"]
