@@ -71,6 +71,11 @@ def test_infos_of_a_talkative_env_are_those_of_its_lanes(serve, adapted):
     same_for(adapted("Taxi-v4", 3), local("Taxi-v4", 3), steps=450)
 
 
+def test_lanes_that_are_spread_over_episodes_are_one_vec_env(serve, adapted):
+    serve("CartPole-v1")
+    same_for(adapted("CartPole-v1", 4, episodes=2), local("CartPole-v1", 4), steps=100)
+
+
 def same_for(ours, theirs, steps):
     assert (ours.observation_space, ours.action_space) == (theirs.observation_space, theirs.action_space)
     assert ours.seed(5) == theirs.seed(5)
@@ -130,7 +135,7 @@ def test_what_libraries_ask_of_a_vec_env(serve, adapted):
     assert env.get_attr("action_space", [0]) == [env.action_space]
     assert env.env_is_wrapped(Monitor) == [False, False]
     assert env.has_attr("render_mode")
-    assert not env.has_attr("nothing_like_it")
+    assert not env.has_attr("nothing_like_it")  # what the operator allows: test_calls.py
     env.reset()
     env.step(np.array([1, 1]))
     assert [image.shape for image in env.get_images()] == [(4, 6, 3)] * 2
