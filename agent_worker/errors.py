@@ -27,6 +27,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -57,7 +58,14 @@ class Busy(RemoteEnvError):
 
 
 class BadKwargs(RemoteEnvError, TypeError):
-    """The env refuses its keyword arguments."""
+    """The env refuses its keyword arguments.
+
+    ``gymnasium.make`` raises it again with all that was given to it in the text: user and password of a broker's URL
+    are taken out.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(re.sub(r"(amqps?://)[^'\"\s]*@", r"\1", text))
 
 
 class UnknownSeat(RemoteEnvError, LookupError):

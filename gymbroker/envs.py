@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent_worker.remote_env import RemoteEnv as _RemoteEnv
 from agent_worker.remote_vector_env import RemoteVectorEnv as _RemoteVectorEnv
@@ -19,6 +19,14 @@ class RemoteEnv(_RemoteEnv):
         if self._session is None and not self._closed:
             ensure_served(self._wish)
         return super()._open()
+
+
+def opened(**kwargs: Any) -> RemoteEnv:
+    """What ``gymnasium.make`` calls. As with a local env, it is ``make`` that says what is wrong with the arguments."""
+    return RemoteEnv(**kwargs).open()
+
+
+opened.metadata = RemoteEnv.metadata  # type: ignore[attr-defined]  # gymnasium.make reads the render modes there
 
 
 class RemoteVectorEnv(_RemoteVectorEnv):

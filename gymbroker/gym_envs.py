@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent_worker.gym_env import GymRemoteEnv as _GymRemoteEnv
 from gymbroker.embedding import ensure_served
@@ -18,3 +18,11 @@ class GymRemoteEnv(_GymRemoteEnv):
         if self._session is None and not self._closed:
             ensure_served(self._wish)
         return super()._open()
+
+
+def opened(**kwargs: Any) -> GymRemoteEnv:
+    """What ``gym.make`` calls, as ``gymbroker.envs.opened``."""
+    return GymRemoteEnv(**kwargs).open()
+
+
+opened.metadata = GymRemoteEnv.metadata  # type: ignore[attr-defined]

@@ -17,9 +17,9 @@ with contextlib.redirect_stderr(io.StringIO()):  # its notice that it is unmaint
 GENERIC = "remote/Env-v0"
 """Any env: ``gymnasium.make("gymbroker:remote/Env-v0", env_id="my/Env-v3", broker=...)``."""
 
-GYMNASIUM_ENTRY = "gymbroker.envs:RemoteEnv"
+GYMNASIUM_ENTRY = "gymbroker.envs:opened"
 GYMNASIUM_VECTOR_ENTRY = "gymbroker.envs:RemoteVectorEnv"
-GYM_ENTRY = "gymbroker.gym_envs:GymRemoteEnv"
+GYM_ENTRY = "gymbroker.gym_envs:opened"
 
 
 def remote_id(env_id: str) -> str:

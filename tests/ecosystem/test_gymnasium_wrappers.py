@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import ale_py
 import gymnasium
 import numpy as np
 import torch
 from gymnasium import wrappers
-from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from gymnasium.wrappers import vector
 from moviepy import VideoFileClip
+
+from env_worker import EmbeddedWorker, WorkerSettings
 
 CARTPOLE = "CartPole-v1"
 FRAMES = {"render_mode": "rgb_array"}
@@ -86,6 +90,16 @@ def test_tensors_go_in_and_come_out(serve, remote, lanes):
     torch.testing.assert_close(seen, theirs.step(actions), rtol=0, atol=0)
     assert torch.equal(env.step(actions[0])[0], seen[0][0])
     theirs.close()
+
+
+def test_remote_envs_in_the_processes_of_async_vector_env(amqp_url):
+    with EmbeddedWorker(WorkerSettings((CARTPOLE,), broker=amqp_url)):
+        by_id = partial(gymnasium.make, f"gymbroker:remote/{CARTPOLE}", broker=amqp_url)
+        ours, theirs = AsyncVectorEnv([by_id] * 2), SyncVectorEnv([local] * 2)
+        np.testing.assert_equal(ours.reset(seed=1), theirs.reset(seed=1))
+        np.testing.assert_equal(ours.step(np.array([0, 1])), theirs.step(np.array([0, 1])))
+        ours.close()
+        theirs.close()
 
 
 class Atari:

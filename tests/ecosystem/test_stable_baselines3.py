@@ -9,10 +9,12 @@ import torch
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common import envs
 from stable_baselines3.common.env_checker import check_env
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
+    SubprocVecEnv,
     VecFrameStack,
     VecMonitor,
     VecNormalize,
@@ -21,10 +23,12 @@ from stable_baselines3.common.vec_env import (
 
 import gymbroker
 from agent_worker.errors import InvalidAction, InvalidArgument
+from env_worker import EmbeddedWorker, WorkerSettings
 from gymbroker.sb3 import VecEnvAdapter
 from tests.support.commands import worker
 
 MULTI = "stable_baselines3.common.envs:SimpleMultiObsEnv"
+BY_ID = "gymbroker:remote/CartPole-v1"
 COUNTING = "tests.support.envs:Counting"
 
 
@@ -156,6 +160,16 @@ def test_frames_of_the_lanes_become_a_video(serve, adapted, tmp_path):
     env.close()
     (video,) = tmp_path.glob("*.mp4")
     assert b"ftyp" in video.read_bytes()[:16]
+
+
+@pytest.mark.parametrize("kind", [DummyVecEnv, SubprocVecEnv])
+def test_its_own_vec_envs_take_remote_envs_by_id(amqp_url, kind):
+    with EmbeddedWorker(WorkerSettings(("CartPole-v1",), broker=amqp_url)):
+        ours = make_vec_env(BY_ID, 2, seed=5, env_kwargs={"broker": amqp_url}, vec_env_cls=kind)
+        theirs = make_vec_env("CartPole-v1", 2, seed=5)
+        np.testing.assert_equal(ours.reset(), theirs.reset())
+        np.testing.assert_equal(ours.step(np.array([0, 1])), theirs.step(np.array([0, 1])))
+        ours.close()
 
 
 def test_what_cannot_be_adapted_is_refused_by_name(serve, lanes):

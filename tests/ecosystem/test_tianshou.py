@@ -10,11 +10,12 @@ from tianshou.algorithm import DQN
 from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
 from tianshou.algorithm.optim import AdamOptimizerFactory
 from tianshou.data import Collector, VectorReplayBuffer
-from tianshou.env import DummyVectorEnv
+from tianshou.env import DummyVectorEnv, ShmemVectorEnv, SubprocVectorEnv
 from tianshou.trainer import OffPolicyTrainerParams
 from tianshou.utils.net.common import Net
 
 import gymbroker
+from env_worker import EmbeddedWorker, WorkerSettings
 from tests.support.commands import worker
 
 CARTPOLE = "CartPole-v1"
@@ -57,6 +58,18 @@ def test_its_vector_env_steps_remote_envs_as_it_steps_local_ones(serve, remote):
     assert ours.get_env_attr("render_mode") == [None] * 3
     ours.close()
     theirs.close()
+
+
+@pytest.mark.parametrize("kind", [SubprocVectorEnv, ShmemVectorEnv])
+def test_its_vector_envs_of_processes_take_remote_envs(amqp_url, kind):
+    with EmbeddedWorker(WorkerSettings((CARTPOLE,), broker=amqp_url)):
+        ours, theirs = kind([lambda: gymbroker.make(CARTPOLE, amqp_url)] * 2), DummyVectorEnv([local] * 2)
+        ours.seed([3, 4])
+        theirs.seed([3, 4])
+        np.testing.assert_equal(ours.reset()[0], theirs.reset()[0])
+        np.testing.assert_equal(ours.step(np.array([0, 1]))[:4], theirs.step(np.array([0, 1]))[:4])
+        ours.close()
+        theirs.close()
 
 
 def test_its_collector_counts_the_runs_of_remote_envs(serve, remote):

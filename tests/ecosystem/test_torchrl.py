@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import gymnasium
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from tensordict.nn import TensorDictModule
-from torchrl.envs import Compose, GymWrapper, RewardSum, StepCounter, TransformedEnv, check_env_specs
+from torchrl.envs import (
+    Compose,
+    GymEnv,
+    GymWrapper,
+    ParallelEnv,
+    RewardSum,
+    StepCounter,
+    TransformedEnv,
+    check_env_specs,
+)
 from torchrl.modules import OneHotCategorical, ProbabilisticActor
+
+from env_worker import EmbeddedWorker, WorkerSettings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # TorchRL's, of TorchRL
@@ -72,6 +84,20 @@ def test_a_collector_runs_a_policy_on_remote_lanes(serve, lanes, mode):
     ended = batches[-1]["next", "done"]
     assert (batches[-1]["next", "episode_reward"][ended] == batches[-1]["next", "step_count"][ended]).all()
     collector.shutdown()
+
+
+def test_an_id_is_all_that_it_needs(serve, broker_url):
+    serve(CARTPOLE)
+    ours, theirs = GymEnv(f"gymbroker:remote/{CARTPOLE}", broker=broker_url), GymEnv(CARTPOLE)
+    assert (rollout(ours) == rollout(theirs)).all()
+    ours.close()
+
+
+def test_remote_envs_in_processes_of_its_own(amqp_url):
+    with EmbeddedWorker(WorkerSettings((CARTPOLE,), broker=amqp_url)):
+        env = ParallelEnv(2, partial(GymEnv, f"gymbroker:remote/{CARTPOLE}", broker=amqp_url))
+        assert env.rollout(10, break_when_any_done=False)["observation"].shape == (2, 10, 4)
+        env.close()
 
 
 def test_frames_of_a_remote_env_become_pixels(serve, remote):

@@ -57,6 +57,14 @@ def test_gymnasium_make_by_id(url, local):
     assert np.array_equal(play(env), local)
 
 
+@pytest.mark.parametrize("library", [gymnasium, gym])
+def test_make_by_id_says_what_is_wrong_as_for_a_local_env_and_keeps_the_password(url, library):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'levle'"):
+        library.make("gymbroker:remote/CartPole-v1", broker=url, levle=3)
+    text = str(gymbroker.BadKwargs("made with {'broker': 'amqp://user:pass@w0rd@host/vhost', 'levle': 3}"))
+    assert text == "made with {'broker': 'amqp://host/vhost', 'levle': 3}"
+
+
 def test_gym_make_by_id(url, local):
     env = gym.make("gymbroker:remote/CartPole-v1", broker=url)
     assert isinstance(env.unwrapped, gym.Env)
