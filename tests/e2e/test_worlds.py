@@ -11,7 +11,8 @@ from contextlib import ExitStack
 import pytest
 
 from agent_worker import RemoteEnv
-from agent_worker.errors import SeatTaken
+from agent_worker.errors import SeatTaken, WorkerLost
+from broker.permissions import rabbitmqctl_commands
 from tests.support.commands import eventually, run, worker
 from tests.support.many import near
 from tests.support.seats import Player, beside
@@ -175,6 +176,42 @@ def test_when_the_host_dies_every_seat_learns_it(start, players):
         for player in sitting:
             assert player.end() == 1
             assert player.percepts[-1][1] == "WorkerLost"
+
+
+def test_a_step_that_hangs_is_told_to_every_seat_of_its_world_and_to_its_neighbours(start, players, rabbit):
+    with start(SUM, "--step-timeout", "1", "--env-kwargs", '{"trouble": {"1": 600}}') as host:
+        neighbour = seated(rabbit.url, "another", None)
+        sitting = players(SUM, "player_0", "player_1")
+        for player in sitting:
+            assert player.end() == 1
+            assert player.percepts[-1][1] == "EpisodeEnded"
+            assert "step timeout of 1 s" in player.percepts[-1][2]
+        with pytest.raises(WorkerLost, match="another env of the same process hung"):
+            neighbour.reset()
+        host.wait_for("serving", 2)
+
+
+def test_ctrl_c_gives_the_seat_free_and_the_others_go_on(start, players, rabbit):
+    with start(SUM, "--env-kwargs", '{"limit": 100000}'):
+        (staying,) = players(SUM, "player_0", world="c", url=rabbit.url)
+        (leaving,) = players(SUM, "player_1", world="c", url=rabbit.url)
+        leaving.wait_for("reset")
+        leaving.process.send_signal(signal.SIGINT)
+        assert leaving.end() != 0
+        eventually(lambda: "missing_seats" in staying.said[-1][-1], "the others go on without it")
+        eventually(lambda: seated(rabbit.url, "c", "player_1"), "its seat is free")
+
+
+def test_two_parties_with_the_least_rights_meet_in_a_world(start, players, rabbit):
+    name = secrets.token_hex(4)
+    vhost, env_user, agent_user = f"vhost-{name}", f"env-{name}", f"agent-{name}"
+    for command in rabbitmqctl_commands(vhost, env_user, agent_user):
+        rabbit.ctl(*command, stdin="secret" if command[0] == "add_user" else "")
+    env_url, agent_url = (rabbit.url_of(user, "secret", vhost) for user in (env_user, agent_user))
+    with start(SUM, "--capacity", "1", url=env_url), start(SUM, "--capacity", "1", url=env_url):
+        sitting = players(SUM, "player_0", "player_1", "--runs", "2", url=agent_url)
+        assert [player.end() for player in sitting] == [0, 0], [player.said for player in sitting]
+        assert sitting[0].worker == sitting[1].worker
 
 
 def test_two_agents_of_the_command_line_play_each_other(start, rabbit):
