@@ -15,6 +15,10 @@ from broker.errors import QueueTaken
 from broker.port import Receipt
 from env_worker.hosted_world import HostedWorld
 from env_worker.slot import DECLARE_S, PREFETCH
+from protocol.codec import encode
+from protocol.env_dialogue import error
+from protocol.errors import ErrorCode, Fault
+from protocol.messages import OUTSIDE
 
 if TYPE_CHECKING:
     from broker.port import Arrival, Connection, Mailbox
@@ -28,6 +32,9 @@ log = logging.getLogger("gymbroker")
 
 CLAIM_S = 1.0
 """How often a name that was lost with a connection is claimed again."""
+
+UNDECIDED_S = 5.0
+"""A world that for so long can be neither hosted nor reached is refused: others stand in line behind it."""
 
 NAMELESS_S = 60.0
 """A world that does not get its name back for so long ends: somebody else may host one of that name by now."""
@@ -44,6 +51,8 @@ class Worlds:
         self._mailbox: Mailbox
         self._undecided: list[Arrival] = []
         """Requests for worlds that can be neither hosted nor reached at the moment."""
+        self._refuse_at: dict[str, float] = {}
+        """When to refuse such a request, by episode."""
 
     @property
     def spared(self) -> int:
@@ -53,7 +62,7 @@ class Worlds:
     def attach(self, connection: Connection, mailbox: Mailbox) -> None:
         """Go on on a new connection: claim the names of the worlds there are."""
         self._connection, self._mailbox = connection, mailbox
-        self._undecided = []
+        self._undecided, self._refuse_at = [], {}
         for world in self.hosted.values():
             self.lose_name(world)
 
@@ -70,17 +79,36 @@ class Worlds:
         """Host the world that ``make`` names, or hand ``arrival`` on to who does; None: it is not for us any more."""
         assert make.world is not None
         world = HostedWorld(topology.world_key(make.env_id, make.world))
-        if self._claim(world):
+        elected = self._claim(world)
+        if elected:
             self.hosted[world.key] = world
-            return world
+        elif not self._hand_on(world.key, arrival):
+            self._wait(make, arrival)
+            return None
+        self._refuse_at.pop(make.episode, None)
+        return world if elected else None
+
+    def _hand_on(self, key: str, arrival: Arrival) -> bool:
         deadline = time.monotonic() + DECLARE_S
-        receipt = self._connection.publish(topology.WORLDS, world.key, arrival.body, deadline=deadline)
-        if receipt is Receipt.ROUTED:
+        routed = self._connection.publish(topology.WORLDS, key, arrival.body, deadline=deadline) is Receipt.ROUTED
+        if routed:
             self._connection.ack(arrival)
-        else:
-            # Its host is about to go, or drowns in requests: give it back a little later, lest it be back at once.
+        return routed
+
+    def _wait(self, make: Make, arrival: Arrival) -> None:
+        """The host is about to go, or drowns in requests: give it back a little later, lest it be back at once."""
+        now = time.monotonic()
+        if now < self._refuse_at.setdefault(make.episode, now + UNDECIDED_S):
             self._undecided.append(arrival)
-        return None
+            return
+        del self._refuse_at[make.episode]
+        text = "somebody holds the name of this world, and cannot be reached by it"
+        refusal = error(
+            make.episode, OUTSIDE, self._connection.incarnation, ErrorCode.WORKER_FAILED, text, Fault.WORKER,
+            retry=True, ends=True,
+        )  # fmt: skip
+        key = topology.percept_key(make.episode, make.incarnation)
+        self._connection.send(topology.PERCEPTS, key, encode(refusal), settles=arrival)
 
     def _claim(self, world: HostedWorld) -> bool:
         """Ask the broker to be the one who hosts it."""
@@ -98,6 +126,8 @@ class Worlds:
         undecided, self._undecided = self._undecided, []
         for arrival in undecided:
             self._connection.requeue(arrival)
+        if not undecided and self._refuse_at:  # somebody else has got them
+            self._refuse_at = {episode: at for episode, at in self._refuse_at.items() if now < at + UNDECIDED_S}
         ending = []
         for world in list(self.hosted.values()):
             if not world.members:

@@ -391,3 +391,40 @@ def test_agents_that_come_late_or_never_are_answered(serve, table, env_id):
     assert all(isinstance(info, dict) for info in told), told
     assert isinstance(never, EnvError)
     assert "before never had anything to see" in str(never)
+
+
+@pytest.fixture
+def hold(broker_url):
+    """``hold("w")`` owns the name of that world of ``SUM``, and is not to be reached by it; gives what frees it."""
+    holder = connect(broker_url, timeout_s=10.0)
+
+    def own(world):
+        key = topology.world_key(SUM, world)
+        held = holder.inbox(topology.ACTS, [key], holder.mailbox(), "", prefetch=1, deadline=time.monotonic() + 10)
+        return lambda: holder.cancel(held)
+
+    yield own
+    holder.close()
+
+
+def test_a_world_whose_host_is_about_to_go_is_hosted_anew(serve, remote, hold):
+    worker = serve(SUM)
+    release = hold("w")
+    waiting = ThreadPoolExecutor(1).submit(remote(SUM, world="w").open)
+    eventually(lambda: worker._stepper._worlds._refuse_at, "it can be neither hosted nor reached")
+    release()
+    assert waiting.result(20).description.world["name"] == "w"
+    assert worker._stepper._worlds._refuse_at == {}
+
+
+def test_a_world_whose_name_is_held_by_who_cannot_be_reached_is_refused_and_the_line_moves_on(
+    serve, remote, hold, monkeypatch
+):
+    monkeypatch.setattr(worlds, "UNDECIDED_S", 0.5)
+    worker = serve(SUM)
+    hold("w")
+    waiting = ThreadPoolExecutor(1).submit(remote(SUM, world="w").open)
+    eventually(lambda: worker._stepper._worlds._refuse_at, "it can be neither hosted nor reached")
+    assert remote(SUM, world="other").open().description.world["seat"] == "player_0"
+    with pytest.raises(WorkerLost, match="somebody holds the name of this world"):
+        waiting.result(20)

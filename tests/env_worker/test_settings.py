@@ -7,6 +7,7 @@ import pytest
 from env_worker.settings import WorkerSettings
 
 NAN = float("nan")
+TIMES = ("step_timeout", "connect_timeout", "lease", "seat_timeout")
 
 
 def test_the_defaults_are_accepted():
@@ -23,10 +24,11 @@ def test_a_worker_without_env_ids_is_refused():
     [
         ("backend", "openai", "one of auto, gymnasium, gym"),
         ("vector", "async", "one of loop, entry-point, envpool"),
+        ("missing_seat", "wait", "one of default, forfeit"),
         ("capacity", 0, "1 or more"),
         ("processes", 0, "1 or more"),
         ("max_num_envs", 0, "1 or more"),
-        *((name, value, "more than 0") for name in ("step_timeout", "connect_timeout", "lease") for value in (0, NAN)),
+        *((name, value, "more than 0") for name in TIMES for value in (0, NAN)),
         *(
             (name, value, "0 or more")
             for name in ("idle_timeout", "drain_timeout", "resume_window")

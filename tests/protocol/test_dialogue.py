@@ -132,6 +132,27 @@ def test_a_repeated_request_is_answered_from_the_last_reply_without_executing_it
     assert pair.agent.receive(first) is None
 
 
+@pytest.mark.parametrize("kind", [Act, Reset])
+def test_a_reset_makes_void_what_the_env_side_has_not_answered_yet(kind):
+    pair = Pair()
+    pair.do(Reset)
+    assert isinstance(pair.env.receive(pair.agent.ask(kind, **FIELDS[kind])), kind)
+    newer = pair.agent.ask(Reset, seed=7)
+    assert pair.env.receive(newer) == decode(newer)
+    percept = pair.agent.receive(pair.env.reply(Percept, **FIELDS[Percept]))
+    assert (type(percept), percept.step_id, pair.agent.pending) == (Percept, 2, None)
+
+
+def test_nothing_but_a_reset_or_a_close_overtakes_what_is_not_answered_yet():
+    pair = Pair()
+    pair.do(Reset)
+    body = pair.agent.ask(Act, action=1)
+    pair.env.receive(body)
+    for late in (body, encode(Act(EPISODE, 2, AGENT, action=2)), encode(Render(EPISODE, 2, AGENT))):
+        assert pair.env.receive(late) is None
+    assert isinstance(pair.env.receive(encode(Close(EPISODE, 2, AGENT))), Close)
+
+
 def test_a_repeat_with_nan_in_it_is_a_repeat():
     pair = Pair()
     body = pair.agent.ask(Reset, seed=None, options={"x": float("nan")})
