@@ -130,7 +130,8 @@ class RemoteMethods:
         """Raise ``InvalidArgument`` for an env that is of another kind than this class presents."""
         wanted = MAKERS.get(api, "make")
         if wanted != MAKERS.get(self._api or "", "make"):
-            raise InvalidArgument(f"{self._wish.env_id} is served as {api}: open it by gymbroker.{wanted}()")
+            hint = ", or name a world to be one of its agents" if api in MAKERS else ""
+            raise InvalidArgument(f"{self._wish.env_id} is served as {api}: open it by gymbroker.{wanted}(){hint}")
 
     def _learn(self, description: Description) -> None:
         self._expect(description.api)

@@ -29,8 +29,11 @@ from agent_worker.errors import (
     NotReset,
     ProtocolFailure,
     RemoteEnvError,
+    SeatsMissing,
+    SeatTaken,
     StepTimeout,
     UnknownEnv,
+    UnknownSeat,
     WorkerLost,
 )
 from broker.errors import BrokerError
@@ -57,8 +60,11 @@ __all__ = [
     "RemoteEnv",
     "RemoteEnvError",
     "RemoteVectorEnv",
+    "SeatTaken",
+    "SeatsMissing",
     "StepTimeout",
     "UnknownEnv",
+    "UnknownSeat",
     "WorkerLost",
     "__version__",
     "make",
@@ -104,7 +110,8 @@ def make(
             embedded then). Default: the environment's ``GYMBROKER_URL``, else RabbitMQ on this machine.
         api: ``gymnasium`` gives a ``gymnasium.Env``, ``gym`` a ``gym.Env`` of gym 0.26.
         render_mode: ``rgb_array`` or another mode that gives frames.
-        kwargs: time-outs of ``RemoteEnv`` (``make_timeout``, ``step_timeout``, ...) and keyword arguments of the env.
+        kwargs: time-outs of ``RemoteEnv`` (``make_timeout``, ``step_timeout``, ...); ``world`` and ``seat``, to be one
+            agent of an env of many; and keyword arguments of the env.
 
     Raises:
         UnknownEnv: nobody serves it within ``make_timeout`` seconds; the text says what is served.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,20 @@ def test_the_maze_is_served_by_its_factory_as_its_first_lines_say(amqp_url, tmp_
         assert (observation.dtype, observation.shape, float(observation.max())) == (np.float32, (5, 5), 1.0)
         assert env.step(int(np.flatnonzero(env.unwrapped.action_masks())[0]))[1] in (-0.01, 1.0)
         env.close()
+
+
+def test_the_players_of_the_example_play_the_same_games_from_both_sides():
+    (first, second) = run("--games", "5", script="tictactoe.py").splitlines()
+    counts = [dict(re.findall(r"(\w+) (\d+)", line.partition(" ")[2])) for line in (first, second)]
+    assert [first.split()[0], second.split()[0]] == ["player_1", "player_2"]
+    assert (counts[0]["wins"], counts[0]["draws"], counts[0]["loses"]) == (
+        counts[1]["loses"], counts[1]["draws"], counts[1]["wins"],
+    )  # fmt: skip
+
+
+def test_the_players_of_the_example_may_be_two_processes_of_a_third_party_s_world(rabbit, tmp_path):
+    game = "pettingzoo.classic.tictactoe.tictactoe:env"
+    given = ("--games", "5", "--broker", rabbit.url, "--world", "friday")
+    with worker(rabbit.url, tmp_path / "worker.log", game), ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda seat: run(*given, "--seat", seat, script="tictactoe.py"), ("player_1", "player_2")))
+    assert "".join(said) == run("--games", "5", script="tictactoe.py")
