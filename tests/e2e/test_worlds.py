@@ -110,23 +110,21 @@ def test_seats_find_their_world_also_where_its_host_has_no_slot_left(start, play
         assert second.said[0][1] == "player_1"
 
 
-@pytest.mark.parametrize("env_id", [SUM, NIM], ids=["sum", "nim"])
-def test_a_seat_that_never_comes_is_played_by_default_or_keeps_the_others_from_beginning(start, players, env_id):
-    with start(env_id, "--seat-timeout", "1"):
-        (alone,) = players(env_id, "player_0")
+def test_a_seat_that_never_comes_is_played_by_default_or_keeps_the_others_from_beginning(start, players):
+    with start(NIM, "--seat-timeout", "1"):
+        (alone,) = players(NIM, "player_0")
         assert alone.end() == 0
         assert [line[-1]["missing_seats"] for line in alone.percepts[:-1]] == [["player_1"]] * (len(alone.percepts) - 1)
         assert any(alone.percepts[-1][3:5])
-    with start(env_id, "--seat-timeout", "1", "--missing-seat", "forfeit"):
-        (alone,) = players(env_id, "player_0")
+    with start(SUM, "--seat-timeout", "1", "--missing-seat", "forfeit"):
+        (alone,) = players(SUM, "player_0")
         assert alone.end() == 1
         kind, text = alone.percepts[-1][1:]
         assert kind == "SeatsMissing"
         assert "player_1 did not come within 1 s" in text
 
 
-@pytest.mark.parametrize("policy", ["default", "forfeit"])
-@pytest.mark.parametrize("env_id", [SUM, NIM], ids=["sum", "nim"])
+@pytest.mark.parametrize(("env_id", "policy"), [(SUM, "default"), (NIM, "forfeit")], ids=["sum", "nim"])
 def test_when_an_agent_is_killed_the_others_go_on_or_are_told_who_forfeits(start, players, env_id, policy):
     with start(env_id, "--seat-timeout", "2", "--missing-seat", policy):
         (living,) = players(env_id, "player_0", "--seed", "1", world="deadly")
