@@ -1,37 +1,79 @@
-"""The picture: a panel for each group, a bar for each row, a line from its lowest to its highest round."""
+"""The pictures: a bar for each row with a line from its lowest to its highest round; and growth over episodes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import figures, short, spread
+from bench.growth import ROLES, TITLE, Growth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from bench.record import Played
     from bench.rounds import Outcome
     from bench.rows import Group
+    from bench.sections import Section
 
 OURS, OTHERS = "#1f77b4", "#b0b7bf"
 
+PANELS: dict[str, dict[str, str]] = {
+    "us a step": {
+        "one steps, p50": "one_p50_us", "one steps, p99": "one_p99_us", "in turn, p50": "turn_p50_us",
+        "in turn, p99": "turn_p99_us",
+    },
+    "steps/s, all in flight": {"": "flight_per_s"},
+    "% of a core, all in flight": {role: f"{role}_busy_percent" for role in ROLES},
+    "CPU us a step": {role: f"{role}_cpu_us" for role in ROLES},
+    "memory, MB": {role: f"{role}_mb" for role in ROLES},
+    "opened a second": {"one by one": "opened_per_s", "all at once": "opened_at_once_per_s"},
+}  # fmt: skip
+"""Of growth: by title, its lines by legend, and where they are in a point."""
 
-def draw(path: Path, played: Played, note: str) -> None:
-    """Write the picture of what was played to ``path``."""
+
+def draw_all(path: Path, sections: Sequence[Section], note: str) -> None:
+    """Write the groups among ``sections`` to ``path``, and growth beside it as ``<stem>-growth.png``."""
+    groups = [section.found for section in sections if isinstance(section.found, tuple)]
+    if groups:
+        draw_groups(path, groups, note)
+    for section in sections:
+        if isinstance(section.found, Growth) and section.found.sizes:
+            draw_growth(path.with_name(f"{path.stem}-growth.png"), section.found, note)
+
+
+def draw_groups(path: Path, played: Sequence[tuple[Group, dict[str, Outcome]]], note: str) -> None:
+    """A panel for each group."""
+    heights = [1 + 0.32 * len(outcomes) for _, outcomes in played]
+    picture, panels = _pyplot().subplots(
+        len(played), figsize=(9, sum(heights) + 0.5), squeeze=False, height_ratios=heights, layout="constrained"
+    )
+    for panel, (group, outcomes) in zip(panels[:, 0], played, strict=True):
+        _bars(panel, group, outcomes)
+    _save(path, picture, note)
+
+
+def draw_growth(path: Path, growth: Growth, note: str) -> None:
+    """A panel for each question, over the number of open episodes."""
+    picture, panels = _pyplot().subplots(2, 3, figsize=(12, 6.5), layout="constrained")
+    for panel, (title, lines) in zip(panels.flat, PANELS.items(), strict=True):
+        _lines(panel, growth, title, lines)
+    picture.suptitle(TITLE, fontsize=11)
+    _save(path, picture, note)
+
+
+def _pyplot() -> Any:
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    heights = [1 + 0.32 * len(outcomes) for _, outcomes in played]
-    picture, panels = pyplot.subplots(
-        len(played), figsize=(9, sum(heights) + 0.5), squeeze=False, height_ratios=heights, layout="constrained"
-    )
-    for panel, (group, outcomes) in zip(panels[:, 0], played, strict=True):
-        _bars(panel, group, outcomes)
+    return pyplot
+
+
+def _save(path: Path, picture: Any, note: str) -> None:
     picture.supxlabel(note, fontsize=6, wrap=True)
     picture.savefig(path, dpi=120)
-    pyplot.close(picture)
+    _pyplot().close(picture)
 
 
 def _bars(panel: Any, group: Group, outcomes: dict[str, Outcome]) -> None:
@@ -49,3 +91,16 @@ def _bars(panel: Any, group: Group, outcomes: dict[str, Outcome]) -> None:
     text = "microseconds a step: shorter is better" if group.figure == "p50_us" else f"{group.unit}: longer is better"
     panel.set_xlabel(text)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _lines(panel: Any, growth: Growth, title: str, lines: dict[str, str]) -> None:
+    for label, name in lines.items():
+        values = [growth.median(size, name) for size in growth.sizes]
+        panel.plot(growth.sizes, values, marker="o", markersize=4, label=label or None)
+    panel.set_xscale("log")
+    panel.set_ylim(bottom=0)
+    panel.set_title(title, loc="left", fontsize=10)
+    panel.set_xlabel("open episodes", fontsize=8)
+    panel.grid(alpha=0.3)
+    if len(lines) > 1:
+        panel.legend(fontsize=8, frameon=False)

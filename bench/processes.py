@@ -173,11 +173,11 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total / 1e9
 
 
-def resident_bytes(pids: Iterable[int]) -> int:
-    """Memory that the processes and their descendants hold, what they share counted by its part (PSS)."""
+def written_bytes(pids: Iterable[int]) -> int:
+    """Memory that processes and their descendants have written: no code of libraries, which others may share."""
     total = 0
     for pid in family(pids):
         with contextlib.suppress(OSError):  # it has ended
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
     return total

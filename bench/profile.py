@@ -1,9 +1,10 @@
-"""``--profile``: where the time of a lockstep step goes, on both sides and at the broker."""
+"""Part ``profile``: where the time of a lockstep step goes, on both sides and at the broker."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,25 +19,41 @@ if TYPE_CHECKING:
     from bench.stage import House, Stage
     from bench.table import Cells
 
+NAME = "profile"
+TITLE = "Where the time of a lockstep step goes"
 WARM_UP, STEPS = 1000, 5000
 ROLES = ("agent", "worker", "broker")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
-def profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> tuple[Cells, Cells]:
-    """Two tables: CPU of each process for a step of ours and of the limit; and time by layer."""
+@dataclass
+class Profile:
+    """What was measured in each round, by name."""
+
+    cpu: dict[str, list[dict[str, float]]]
+    """Of ``ours`` and ``raw``: microseconds a step, user and system, of each process."""
+    layers: dict[str, list[dict[str, float]]]
+    """Of ``agent``, ``worker``, and both in one process over ``memory``: microseconds a step in each layer."""
+
+
+def cells(found: Profile) -> dict[str, Cells]:
+    """Two tables."""
+    return {"CPU of a lockstep step": _cpu_cells(found.cpu), "Time by layer": _layer_cells(found.layers)}
+
+
+def profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> Profile:
+    """Measure so many rounds. Raises ``BenchFailed``."""
     steps = int(STEPS * scale)
-    cpu: dict[str, list[dict[str, float]]] = {"ours": [], "raw": []}
-    layers: dict[str, list[dict[str, float]]] = {"agent": [], "worker": [], "memory": []}
+    found = Profile({"ours": [], "raw": []}, {"agent": [], "worker": [], "memory": []})
     for number in range(rounds):
         tell(f"profile: round {number + 1} of {rounds}")
         for name, play in (("ours", ours()), ("raw", echo("raw_echo"))):
-            cpu[name].append(_cpu(house, play, steps))
+            found.cpu[name].append(_cpu(house, play, 2 * steps))
         agent, worker = _layers(house, steps)
-        layers["agent"].append(agent)
-        layers["worker"].append(worker)
-        layers["memory"].append(_layers_in_memory(house, steps))
-    return _cpu_cells(cpu), _layer_cells(layers)
+        found.layers["agent"].append(agent)
+        found.layers["worker"].append(worker)
+        found.layers["memory"].append(_layers_in_memory(house, steps))
+    return found
 
 
 def _cpu(house: House, play: Callable[[Stage], None], steps: int) -> dict[str, float]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Target:
     """``row`` is to be ``sense`` ``bound`` times ``against``, by the median of the paired ratios.
 
+    ``row`` is one of the group; of ``growth``, a number of episodes.
+
     ``against`` is None: the field itself, by the median of its turns.
     """
 
@@ -57,6 +59,8 @@ TARGETS = (
     Target("5", "8 workers: 0.9 of 8 times one", "slow", "ours-8", "ours-1", "at least", 7.2),
     Target("5", "8 agents, 8 workers: fastest to slowest", "slow", "ours-8", None, "at most", 1.3, "unfairness"),
     Target("5", "8 agents, 2 workers: fastest to slowest", "slow", "ours-2-of-8", None, "at most", 1.3, "unfairness"),
+    Target("7", "episodes opened a second, by one agent", "growth", "1000", None, "at least", 100.0, "opened_per_s"),
+    Target("7", "the same, at once", "growth", "1000", None, "at least", 100.0, "opened_at_once_per_s"),
     Target("6", "memory:// against aiVLE Gym", "lockstep", "ours-memory", "aivle", "at most", 1 / 3),
 )
 

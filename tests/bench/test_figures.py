@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
-from bench import groups, lockstep, record, table, targets
+from bench import groups, growth, lockstep, plot, profile, record, sections, table, targets
 from bench.figures import figures, paired, short, spread
+from bench.processes import ROOT
 from bench.rounds import Outcome
 from bench.rows import Turn
 
@@ -67,16 +67,23 @@ def test_a_target_of_rows_that_were_not_played_is_left_out():
 
 def test_every_target_and_every_reference_names_rows_that_exist():
     known = {(group.name, row.name) for group in groups.GROUPS for row in group.rows}
+    known |= {(growth.NAME, str(episodes)) for episodes in growth.EPISODES}
     named = {(target.group, name) for target in targets.TARGETS for name in (target.row, target.against) if name}
     assert named | {(group.name, group.reference) for group in groups.GROUPS} <= known
 
 
 def test_rows_are_chosen_by_group_by_name_or_by_both():
-    assert groups.choose([]) == [(group, list(group.rows)) for group in groups.GROUPS]
-    ((group, rows),) = groups.choose(["lockstep/ours,lockstep/raw", "gymie"])
+    everything = sections.choose([])
+    assert [group for group, _ in everything.groups] == list(groups.GROUPS)
+    assert all(rows == group.rows for group, rows in everything.groups)
+    assert (everything.growth, everything.profile) == (True, True)
+    some = sections.choose(["lockstep/ours,lockstep/raw", "gymie"])
+    ((group, rows),) = some.groups
     assert (group, [row.name for row in rows]) == (lockstep.GROUP, ["raw", "ours", "gymie"])
+    assert (some.growth, some.profile) == (False, False)
+    assert sections.choose(["growth"]) == sections.Choice((), growth=True, profile=False)
     with pytest.raises(ValueError, match="nothing is called nonsense"):
-        groups.choose(["raw", "nonsense"])
+        sections.choose(["raw", "nonsense"])
 
 
 def test_the_table_shows_failed_rows_as_failed_and_the_others_against_the_reference():
@@ -87,19 +94,48 @@ def test_the_table_shows_failed_rows_as_failed_and_the_others_against_the_refere
     assert lines[3][:2] == ["ray", "failed"]
 
 
+def test_agents_that_share_workers_are_compared_with_each_other():
+    shared = Outcome([turn(100, rates=[10.0, 13.0, 11.0])])
+    lines = table.cells(lockstep.GROUP, {"raw": outcome(100), "ours": shared})
+    assert lines[0][-1] == "fastest : slowest agent"
+    assert [line[-1] for line in lines[1:]] == ["1.00", "1.30"]
+
+
+def lockstep_section():
+    return sections.of_group(lockstep.GROUP, {"raw": outcome(100), "ours": outcome(130), "ray": Outcome([None], "no")})
+
+
+def growth_section():
+    names = {name for lines in plot.PANELS.values() for name in lines.values()} | {"opening_p50_ms"}
+    points = {size: [dict.fromkeys(names, float(size))] for size in (1, 1000)}
+    return sections.of_growth(growth.Growth(points, {10: "broke"}))
+
+
 def test_the_json_has_every_turn_and_every_verdict():
-    played = [(lockstep.GROUP, {"raw": outcome(100), "ours": outcome(130)})]
-    found = json.loads(record.to_json(MACHINE, played))
+    found = json.loads(record.to_json(MACHINE, [lockstep_section(), growth_section()]))
     assert found["machine"]["processor"] == "a processor"
-    rows = found["groups"]["lockstep"]["rows"]
+    rows = found["sections"]["lockstep"]["rows"]
     assert [one["p50_us"] for one in rows["ours"]["turns"]] == [130]
-    assert found["groups"]["lockstep"]["targets"][0]["met"] is True
+    assert found["sections"]["lockstep"]["targets"][0]["met"] is True
+    assert found["sections"]["lockstep"]["failures"] == {"ray": "no"}
+    assert found["sections"]["growth"]["points"]["1000"][0]["opened_per_s"] == 1000
+
+
+def test_growth_tells_what_one_more_idle_episode_costs_and_judges_what_was_measured():
+    section = growth_section()
+    assert section.failures == {"10 episodes": "broke"}
+    assert [line[1:] for line in section.tables["Memory of a mostly idle episode"]][1] == ["1,000"] * 3
+    verdicts = section.tables["Targets of issue 4: growth"]
+    assert [line[-1] for line in verdicts[1:]] == ["met", "met"]
+    alone = growth.Growth({1: section.found.points[1]}, {})
+    assert growth.idle_cost_kb(alone, "worker") is None
+    assert growth.judge(alone) == []
 
 
 def test_a_section_takes_the_place_of_the_former_one_and_of_nothing_else(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- bench: lockstep -->\nold\n<!-- end of lockstep -->\nafter\n")
-    text = record.section(MACHINE, lockstep.GROUP, {"raw": outcome(100), "ours": outcome(130)})
+    text = record.to_markdown(MACHINE, lockstep_section())
     record.write_section(page, "lockstep", text)
     record.write_section(page, "lockstep", text)
     assert page.read_text() == f"before\n<!-- bench: lockstep -->\n{text}\n<!-- end of lockstep -->\nafter\n"
@@ -109,13 +145,18 @@ def test_a_section_takes_the_place_of_the_former_one_and_of_nothing_else(tmp_pat
         record.write_section(page, "frames", text)
 
 
-def test_agents_that_share_workers_are_compared_with_each_other():
-    shared = Outcome([turn(100, rates=[10.0, 13.0, 11.0])])
-    lines = table.cells(lockstep.GROUP, {"raw": outcome(100), "ours": shared})
-    assert lines[0][-1] == "fastest : slowest agent"
-    assert [line[-1] for line in lines[1:]] == ["1.00", "1.30"]
+def test_the_performance_page_has_a_place_for_every_section(tmp_path):
+    page = tmp_path / "performance.md"
+    page.write_text((ROOT / "docs" / "performance.md").read_text())
+    for name in [group.name for group in groups.GROUPS] + [growth.NAME, profile.NAME]:
+        record.write_section(page, name, "text")
 
 
 def test_a_busy_machine_is_named_where_the_figures_are():
-    group = replace(lockstep.GROUP, rows=())
-    assert "do not trust" in record.section({**MACHINE, "loaded": True}, group, {"raw": outcome(1)})
+    assert "do not trust" in record.to_markdown({**MACHINE, "loaded": True}, lockstep_section())
+
+
+def test_there_is_a_picture_of_rows_and_one_of_growth(tmp_path):
+    plot.draw_all(tmp_path / "bench.png", [lockstep_section(), growth_section()], "a note")
+    pictures = {path.name: path.read_bytes()[:8] for path in tmp_path.iterdir()}
+    assert pictures == dict.fromkeys(["bench.png", "bench-growth.png"], b"\x89PNG\r\n\x1a\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench import broker, processes
-from bench.processes import BenchFailed, Program, cpu_seconds, descendants, resident_bytes
+from bench.processes import BenchFailed, Program, cpu_seconds, descendants, written_bytes
 from bench.programs import loop
 from bench.rounds import play
 from bench.rows import Group, Row
@@ -107,7 +107,7 @@ def test_stopping_a_program_ends_its_children(program):
                   "print(json.dumps({'child': c.pid}), flush=True); sys.stdin.read()")  # fmt: skip
     child = one.hear()["child"]
     assert descendants(one.pid) == [child]
-    assert resident_bytes([one.pid]) > 1_000_000
+    assert written_bytes([one.pid]) > 1_000_000
     assert cpu_seconds([one.pid]) > 0
     one.stop()
     eventually(lambda: not alive(child) and not alive(one.pid), "both have ended")

@@ -1,0 +1,111 @@
+"""The parts of a run, one after the other, each with what it found: tables, numbers and a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench import growth, profile, table
+from bench.groups import GROUPS
+from bench.processes import BenchFailed
+from bench.rounds import play
+from bench.targets import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bench.rounds import Outcome
+    from bench.rows import Group, Row
+    from bench.stage import House
+    from bench.table import Cells
+
+GROWTH_ROUNDS = 3
+"""Its rounds are long, and its figures are no ratios of rivals."""
+
+
+@dataclass
+class Section:
+    """What one part found."""
+
+    name: str
+    title: str
+    tables: dict[str, Cells]
+    """By their titles."""
+    numbers: Any
+    """All that was measured, for JSON."""
+    failures: dict[str, str] = field(default_factory=dict)
+    found: Any = None
+    """For the picture: the outcomes of a group's rows, or a ``Growth``."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of the benchmark is run."""
+
+    groups: tuple[tuple[Group, tuple[Row, ...]], ...]
+    growth: bool
+    profile: bool
+
+
+def choose(words: Sequence[str]) -> Choice:
+    """By the words of ``--only``: a group, ``growth``, ``profile``, a row of any group, or ``group/row``. None: all.
+
+    Raises ``ValueError`` for a word that means nothing.
+    """
+    wanted = {word for given in words for word in given.split(",") if word}
+    known = {name for group in GROUPS for row in group.rows for name in _names(group, row)}
+    known |= {growth.NAME, profile.NAME}
+    if wanted - known:
+        raise ValueError(f"--only: nothing is called {', '.join(sorted(wanted - known))}; see --list")
+    rows = [(one, tuple(row for row in one.rows if not wanted or wanted & _names(one, row))) for one in GROUPS]
+    groups = tuple((group, found) for group, found in rows if found)
+    return Choice(groups, not wanted or growth.NAME in wanted, not wanted or profile.NAME in wanted)
+
+
+def _names(group: Group, row: Row) -> set[str]:
+    return {group.name, row.name, f"{group.name}/{row.name}"}
+
+
+def run(house: House, choice: Choice, rounds: int, scale: float, tell: Callable[[str], None]) -> Iterator[Section]:
+    """Each part when it is finished. ``scale``: how much is measured in a round, as part of the usual."""
+    for group, rows in choice.groups:
+        yield of_group(group, play(house, group, list(rows), rounds, scale, tell))
+    if choice.profile:
+        yield _of_profile(house, rounds, scale, tell)
+    if choice.growth:
+        yield of_growth(growth.grow(house, min(rounds, GROWTH_ROUNDS), scale, tell))
+
+
+def of_group(group: Group, outcomes: dict[str, Outcome]) -> Section:
+    """Rows beside each other, and the targets that they have."""
+    verdicts = judge(group.name, outcomes)
+    tables = {group.title: table.cells(group, outcomes)}
+    if verdicts:
+        tables[f"Targets of issue 4: {group.name}"] = table.verdict_cells(verdicts)
+    numbers = {
+        "reference": group.reference,
+        "rows": {name: dataclasses.asdict(outcome) for name, outcome in outcomes.items()},
+        "targets": [{**dataclasses.asdict(one), "met": one.met} for one in verdicts],
+    }
+    failures = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure}
+    return Section(group.name, group.title, tables, numbers, failures, found=(group, outcomes))
+
+
+def of_growth(found: growth.Growth) -> Section:
+    """Speed, cost and memory over the number of episodes."""
+    verdicts = growth.judge(found)
+    tables = growth.cells(found)
+    if verdicts:
+        tables[f"Targets of issue 4: {growth.NAME}"] = table.verdict_cells(verdicts)
+    numbers = {"points": found.points, "targets": [{**dataclasses.asdict(one), "met": one.met} for one in verdicts]}
+    failures = {f"{episodes} episodes": text for episodes, text in found.failures.items()}
+    return Section(growth.NAME, growth.TITLE, tables, numbers, failures, found)
+
+
+def _of_profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> Section:
+    try:
+        found = profile.profile(house, rounds, scale, tell)
+    except BenchFailed as failure:
+        return Section(profile.NAME, profile.TITLE, {}, {}, {profile.NAME: str(failure)})
+    return Section(profile.NAME, profile.TITLE, profile.cells(found), dataclasses.asdict(found))
