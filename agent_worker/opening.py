@@ -150,9 +150,13 @@ class _Opening:
         self._place()
 
     def _place(self) -> None:
-        """Bring ``make`` to the host of its world if there is one, else, once, into the queue of requests."""
-        found = joining.ask_host(self._connection, self._wish, self._make, self._deadline)
-        if not found and not self._in_line:
+        """Bring ``make`` to the host of its world if there is one, else, once, into the queue of requests.
+
+        What lay there may have been handed on to the host: if that dies, it is gone, and we stand in line anew.
+        """
+        if joining.ask_host(self._connection, self._wish, self._make, self._deadline):
+            self._in_line = False
+        elif not self._in_line:
             self._stand_in_line()
             self._in_line = True
 

@@ -141,6 +141,7 @@ class Stepper:
         for world in self._worlds.tick(now):
             text = "the connection broke, and somebody else has taken the name of this world since"
             self._end(list(world.members.values()), ErrorCode.WORKER_FAILED, text, Fault.WORKER, retry=True)
+        self._take_requests()  # a slot may have become free while the broker was not to be reached
         if self._announcer.due(now):
             self._announce()
 
@@ -192,7 +193,10 @@ class Stepper:
         make = wanted.make
         world = None if make.world is None else self._worlds.find(make)
         if world is None and self.free == 0:
-            self._connection.requeue(arrival)
+            if isinstance(arrival.token, HostedWorld):
+                self._connection.ack(arrival)  # from our own queue it would be back at once; its agent asks again
+            else:
+                self._connection.requeue(arrival)
             return
         given = make, self._connection.incarnation, wanted.entry, self._settings, self.name
         if make.world is None:
