@@ -1,4 +1,4 @@
-"""The slots of a worker: none is lost by what goes wrong while an episode ends, and nobody turns a full one in circles."""
+"""The slots of a worker: none is lost by what goes wrong while an episode ends; nobody turns a full one in circles."""
 
 from __future__ import annotations
 
