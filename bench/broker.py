@@ -41,7 +41,9 @@ class Broker:
 
     def __init__(self) -> None:
         files = {"definitions.json": shipped_definitions()}
-        self._rabbit = Rabbit(tls=True, config=shipped_config(), files=files, erl_args=shipped_erl_args())
+        self._rabbit = Rabbit(
+            tls=True, config=shipped_config(), files=files, erl_args=shipped_erl_args(), bound=True
+        )  # fmt: skip
 
     @property
     def pid(self) -> int:

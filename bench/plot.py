@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 OURS, OTHERS = "#1f77b4", "#b0b7bf"
 
+FAR = 200
+"""Where the figures of a group are so many times apart, they stand on a logarithmic scale."""
+LATENCIES = "us a step"
+
 PANELS: dict[str, dict[str, str]] = {
-    "us a step": {
+    LATENCIES: {
         "one steps, p50": "one_p50_us", "one steps, p99": "one_p99_us", "in turn, p50": "turn_p50_us",
         "in turn, p99": "turn_p99_us",
     },
@@ -78,6 +82,9 @@ def _save(path: Path, picture: Any, note: str) -> None:
 
 def _bars(panel: Any, group: Group, outcomes: dict[str, Outcome]) -> None:
     found = {name: spread(figures(outcome)) for name, outcome in outcomes.items() if figures(outcome)}
+    if not found:
+        panel.set_title(f"{group.title}: nothing was measured", loc="left", fontsize=10)
+        return
     names = list(found)[::-1]
     middles = [found[name].median for name in names]
     below = [found[name].median - found[name].low for name in names]
@@ -87,6 +94,9 @@ def _bars(panel: Any, group: Group, outcomes: dict[str, Outcome]) -> None:
     for place, (name, middle) in enumerate(zip(names, middles, strict=True)):
         panel.text(found[name].high, place, f"  {short(middle)}", va="center", fontsize=8)
     panel.margins(x=0.12)
+    if max(middles) > FAR * min(middles):
+        panel.set_xscale("log")
+        panel.set_xlim(left=min(middles) / 2, right=5 * max(middles))
     panel.set_title(group.title, loc="left", fontsize=10)
     text = "microseconds a step: shorter is better" if group.figure == "p50_us" else f"{group.unit}: longer is better"
     panel.set_xlabel(text)
@@ -98,7 +108,10 @@ def _lines(panel: Any, growth: Growth, title: str, lines: dict[str, str]) -> Non
         values = [growth.median(size, name) for size in growth.sizes]
         panel.plot(growth.sizes, values, marker="o", markersize=4, label=label or None)
     panel.set_xscale("log")
-    panel.set_ylim(bottom=0)
+    if title == LATENCIES:
+        panel.set_yscale("log")
+    else:
+        panel.set_ylim(bottom=0)
     panel.set_title(title, loc="left", fontsize=10)
     panel.set_xlabel("open episodes", fontsize=8)
     panel.grid(alpha=0.3)

@@ -6,7 +6,6 @@ A process that we start ends with us: its standard input does, ``stop`` sees to 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -17,6 +16,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.rabbit import end_with_parent
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -25,9 +26,7 @@ READY_S = 90.0
 STOP_S = 10.0
 LAST_WORDS = 8
 """Lines of its standard error that are shown of a program that failed."""
-PR_SET_PDEATHSIG = 1
 
-_libc = ctypes.CDLL(None)
 _lingering: dict[int, Program] = {}
 
 
@@ -142,8 +141,8 @@ def stop_all() -> None:
 
 
 def _end_with_parent() -> None:
-    """In the child: SIGKILL when the harness dies, and Ctrl-C as usual even if the harness runs in the background."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    """In the child: it ends when the harness dies, and heeds Ctrl-C even if the harness runs in the background."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -7,12 +7,14 @@ can live side by side. Nothing of a RabbitMQ that the machine may have is touche
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 START_S = 90.0
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 STOP_S = 30.0
 MISSING = (
     f"RabbitMQ is needed, and {BIN}/rabbitmq-server is not there. `make test` and `make bench` install it where they "
@@ -67,11 +71,12 @@ class Rabbit:
         config: its rabbitmq.conf; ``@FOLDER@`` in it stands for the node's own folder.
         files: further files of that folder, by name.
         erl_args: further arguments of the Erlang VM.
+        bound: on Linux it lives no longer than the threads that make and start it, even where they are killed.
     """
 
     def __init__(
         self, *, tls: bool = False, config: str = CONFIG, files: Mapping[str, str] | None = None,
-        erl_args: str = ERL_ARGS,
+        erl_args: str = ERL_ARGS, bound: bool = False,
     ) -> None:  # fmt: skip
         if not (BIN / "rabbitmq-server").exists():
             raise RabbitFailed(MISSING)
@@ -87,7 +92,9 @@ class Rabbit:
         (self.folder / "enabled_plugins").write_text("[].\n")
         self._environment = self._make_environment(dist_port, epmd_port, erl_args)
         self._server: subprocess.Popen[bytes] | None = None
-        self._epmd = subprocess.Popen(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"], env=self._environment)
+        epmd = ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"]
+        self._before = end_with_parent if bound else None
+        self._epmd = subprocess.Popen(epmd, env=self._environment, preexec_fn=self._before)
 
     @property
     def url(self) -> str:
@@ -120,7 +127,7 @@ class Rabbit:
         with log:
             self._server = subprocess.Popen(
                 [str(BIN / "rabbitmq-server")], env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True, cwd=self.folder,
+                stderr=subprocess.STDOUT, start_new_session=True, cwd=self.folder, preexec_fn=self._before,
             )  # fmt: skip
         deadline = time.monotonic() + START_S
         while not answers_amqp(self.port):
@@ -206,6 +213,12 @@ class Rabbit:
             "ERL_CRASH_DUMP_SECONDS": "0",  # none needs to write one
             "RUNNING_UNDER_SYSTEMD": "true",  # the start script becomes the VM instead of watching over it
         }
+
+
+def end_with_parent() -> None:
+    """For ``preexec_fn``: on Linux a child gets SIGKILL when the thread that started it is gone, however it went."""
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def answers_amqp(port: int) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 import broker
 from broker import Receipt, topology
 from tests.broker.site import soon
+from tests.support.commands import ROOT, environment, eventually
 from tools import rabbit as rig
 from tools.rabbit import Rabbit, RabbitFailed, answers_amqp
 
@@ -47,3 +51,23 @@ def test_a_make_that_was_confirmed_survives_the_sudden_death_of_the_broker(rabbi
         folder, port = mortal.folder, mortal.port
     assert not folder.exists()
     assert not answers_amqp(port)
+
+
+OWNER = """
+import time
+from tools.rabbit import Rabbit
+with Rabbit(bound=True) as node:
+    print(node.pid, node.folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_bound_broker_ends_with_the_process_that_started_it_even_if_that_is_killed():
+    command = [sys.executable, "-c", OWNER]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pid, folder = owner.stdout.readline().split()
+        owner.kill()
+    status = Path(f"/proc/{pid}/status")
+    eventually(lambda: not status.exists() or "\nState:\tZ" in status.read_text(), "it has ended")
+    shutil.rmtree(folder)
