@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import secrets
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agent_worker import RemoteEnv, RemoteVectorEnv
 from env_worker import EmbeddedWorker, WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a worker of this process serves, over a ``memory://`` of its own. Call it for a remote env there."""
+
+    url: str
+
+    def __call__(self, env_id: str, *arguments: Any, kind: type = RemoteEnv, **kwargs: Any) -> Any:
+        timeouts = {"make_timeout": 60.0, "step_timeout": 60.0}
+        return kind(env_id, *arguments, broker=self.url, **{**timeouts, **kwargs})
+
+
+@contextmanager
+def site(*env_ids: str, **settings: Any) -> Iterator[Site]:
+    """``with site("CartPole-v1") as far, far("CartPole-v1") as env``: for more than one test."""
+    url = f"memory://{secrets.token_hex(4)}"
+    with EmbeddedWorker(WorkerSettings(env_ids, broker=url, **settings)):
+        yield Site(url)
 
 
 @pytest.fixture
