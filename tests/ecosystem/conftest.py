@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.support.hosting import lanes, remote, serve
 
 __all__ = ["lanes", "remote", "serve"]
+
+os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo draws without a display; it looks when it is imported
 
 HERE = Path(__file__).parent
 
