@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from env_worker import price
+from env_worker import drawing, price
 from env_worker.compat import import_gym, renders_by_mode
 from env_worker.factory import BadFactory, Factory
 from env_worker.foreign import accept
@@ -56,6 +56,7 @@ class Entry:
     def make(self, kwargs: dict[str, Any], render_mode: str | None) -> Any:
         """A new env. Raises ``BadKwargs``, ``TypeError`` for what is no env, or whatever the env raises."""
         made = self.build_with(self.build, kwargs, render_mode)
+        drawing.keep_apart()
         try:
             made_by = self.env_id if self.factory is None else f"the factory {self.factory.path}"
             env = accept(made, made_by, render_mode)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.vector import AutoresetMode
 
 from broker import topology
+from env_worker import drawing
 from env_worker.catalogue import BadKwargs
 from env_worker.host import BadCall, Refused, RefusedRequest
 from env_worker.hosts import host
@@ -210,7 +211,7 @@ class Episode:
         """Close the env; safe to call twice, and quiet about what its ``close`` raises."""
         hosted, self._host = self._host, None
         if hosted is not None:
-            with contextlib.suppress(BaseException):  # a door to foreign code
+            with contextlib.suppress(BaseException), drawing.keep_pygame():  # a door to foreign code
                 hosted.close()
 
 

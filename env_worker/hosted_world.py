@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from env_worker import drawing
 from env_worker.game import game_of
 from env_worker.host import Refused
 from env_worker.multi import kind_of
@@ -63,5 +64,5 @@ class HostedWorld:
         """Close the env; quiet about what its ``close`` raises."""
         state, self.state = self.state, None
         if state is not None:
-            with contextlib.suppress(BaseException):  # a door to foreign code
+            with contextlib.suppress(BaseException), drawing.keep_pygame():  # a door to foreign code
                 state.game.env.close()

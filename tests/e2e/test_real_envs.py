@@ -104,6 +104,17 @@ def test_frames_are_the_same_from_afar(far, library, env_id, mode):
     assert isinstance(frame, {"rgb_array": np.ndarray, "ansi": str, "rgb_array_list": list}[mode])
 
 
+@pytest.mark.parametrize("env_id", ["Blackjack-v1", "FrozenLake-v1", "CartPole-v1"])
+def test_an_agent_that_closes_its_env_leaves_pygame_to_the_others(far, env_id):
+    with far(gym, env_id, render_mode="rgb_array") as one, far(gym, env_id, render_mode="rgb_array") as other:
+        for env in (one, other):
+            env.reset(seed=1)
+        shown = other.render()
+        one.render()
+        one.close()
+        assert (other.render() == shown).all()
+
+
 @pytest.mark.parametrize(
     ("env_id", "kwargs"),
     [

@@ -25,3 +25,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.ecosystem)
+            # jax minds that brokers and workers are started by fork and exec, once one test has imported it.
+            item.add_marker(pytest.mark.filterwarnings("ignore:os.fork"))

@@ -82,12 +82,12 @@ class _Pair:
 
 def compare_lanes(far: Any, local: Any, steps: int = 100, seed: int = SEED) -> int:
     """The same for two vector envs: everything must be of the same types, too. Gives how many runs ended."""
-    assert identical(far.reset(seed=seed), local.reset(seed=seed))
+    assert identical(far.reset(seed=seed), _told(local.reset(seed=seed)))
     local.action_space.seed(seed)
     ends = 0
     for number in range(steps):
         actions = local.action_space.sample()
-        ours, theirs = far.step(actions), local.step(actions)
+        ours, theirs = far.step(actions), _told(local.step(actions))
         for name, one, other in zip(RESULTS, ours, theirs, strict=True):
             assert identical(one, other), f"step {number}: {name} {one!r}, locally {other!r}"
         spoil(ours)
@@ -95,8 +95,12 @@ def compare_lanes(far: Any, local: Any, steps: int = 100, seed: int = SEED) -> i
         ends += int(ended.sum())
         if local.metadata["autoreset_mode"] is AutoresetMode.DISABLED and ended.any():
             mask = {"reset_mask": ended}
-            assert identical(far.reset(options=dict(mask)), local.reset(options=dict(mask)))
+            assert identical(far.reset(options=dict(mask)), _told(local.reset(options=dict(mask))))
     return ends
+
+
+def _told(results: tuple[Any, ...]) -> tuple[Any, ...]:
+    return *results[:-1], as_it_travels(results[-1])
 
 
 def compare_frames(far: Any, local: Any, steps: int = 3, seed: int = SEED) -> Any:
@@ -151,9 +155,16 @@ def spoil(value: Any) -> None:
             spoil(part)
 
 
-def as_it_travels(info: dict[Any, Any]) -> dict[Any, Any]:
-    """``info``, but an ``IntEnum`` (of dm_env's) is its number: its class is not known elsewhere."""
-    return {key: int(value) if isinstance(value, enum.IntEnum) else value for key, value in info.items()}
+def as_it_travels(value: Any) -> Any:
+    """``value`` of an info, but an ``IntEnum`` (of dm_env's) is its number: its class is not known elsewhere."""
+    if isinstance(value, dict):
+        return {key: as_it_travels(part) for key, part in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        array = np.empty(value.shape, object)
+        for index, part in np.ndenumerate(value):
+            array[index] = as_it_travels(part)
+        return array
+    return int(value) if isinstance(value, enum.IntEnum) else value
 
 
 def as_its_space_says(space: Any, value: Any) -> Any:
