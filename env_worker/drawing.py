@@ -60,7 +60,7 @@ def _release(context: Any) -> None:
 @contextlib.contextmanager
 def keep_pygame() -> Iterator[None]:
     """While an env is closed: pygame goes on for the other envs of the process."""
-    pygame = sys.modules.get("pygame")
+    pygame: Any = sys.modules.get("pygame")
     if pygame is None:
         yield
         return
