@@ -96,23 +96,38 @@ def join_infos(infos: Sequence[Infos], lanes: int) -> Infos:
     whole: Infos = {}
     for key in dict.fromkeys(chain.from_iterable(infos)):
         values = [info.get(key, _MISSING) for info in infos]
-        if any(isinstance(value, dict) for value in values):
-            whole[key] = join_infos([_as_dict(key, value) for value in values], lanes)
-            continue
         masks = [info.get(f"_{key}") for info in infos]
         try:
+            if any(isinstance(value, dict) for value in values):
+                whole[key] = _join_dicts(values, masks, lanes)
+                continue
             whole[key] = _join_arrays([_per_lane(value, lanes) for value in values], masks, lanes)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the infos {key!r} of the lanes do not fit together: {error}") from error
     return whole
 
 
-def _as_dict(key: Any, value: Any) -> Infos:
-    if value is _MISSING:
-        return {}
-    if not isinstance(value, dict):
-        raise ValueError(f"the infos {key!r} of some lanes are a dict, of others a {type(value).__name__}")
-    return value
+def _join_dicts(values: Sequence[Any], masks: Sequence[Any], lanes: int) -> Infos:
+    """Of lanes that gave a dict. What others gave stands under the lane's number, as ``VectorEnv`` has it."""
+    if not isinstance(next(value for value in values if value is not _MISSING), dict):
+        raise ValueError("some gave a dict, but not the first")
+    whole = join_infos([value if isinstance(value, dict) else {} for value in values], lanes)
+    for part, (value, mask) in enumerate(zip(values, masks, strict=True)):
+        if value is not _MISSING and not isinstance(value, dict):
+            each = _per_lane(value, lanes)
+            whole |= {lanes * part + lane: _alone(each[lane]) for lane in _lanes_of(mask, lanes)}
+    return whole
+
+
+def _lanes_of(mask: Any, lanes: int) -> list[int]:
+    """Who gave a value: all, if the vector env does not say."""
+    told = isinstance(mask, np.ndarray) and mask.shape == (lanes,)
+    return [int(lane) for lane in np.flatnonzero(mask)] if told else list(range(lanes))
+
+
+def _alone(value: Any) -> Any:
+    """An item of an array as the lane gave it: what an array holds by default are Python's own numbers."""
+    return value.item() if isinstance(value, (np.int64, np.float64, np.bool_)) else value
 
 
 def _per_lane(value: Any, lanes: int) -> Any:
@@ -133,11 +148,11 @@ def _join_arrays(values: Sequence[Any], masks: Sequence[Any], lanes: int) -> Any
         if value is _MISSING:
             continue
         own = whole[lanes * part : lanes * (part + 1)]
-        if value.dtype == first.dtype:
+        if value.dtype == first.dtype and value.shape == own.shape:
             own[:] = value
-        else:
-            where = mask if isinstance(mask, np.ndarray) and mask.shape == (lanes,) else slice(None)
-            own[where] = value[where]
+            continue
+        for lane in _lanes_of(mask, lanes):
+            own[lane] = _alone(value[lane])
     return whole
 
 

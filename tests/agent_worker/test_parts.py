@@ -92,10 +92,20 @@ def test_infos_are_joined_to_what_a_vector_env_gathers_lane_by_lane():
         assert identical(join_infos(parts, 2), gathered(infos, 6))
 
 
-def test_a_number_after_none_stands_beside_it_as_in_a_vector_env():
-    infos = [{"x": None}, {}, {"x": 3}, {}]
-    parts = [gathered(infos[:2], 2), gathered(infos[2:], 2)]
-    assert identical(join_infos(parts, 2), gathered(infos, 4))
+GOAL = np.arange(2)
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (None, 3), (None, np.float32(0.1)), (None, GOAL), ("none", GOAL), (GOAL, 7), (np.ones((3, 2)), GOAL),
+        (np.ones((2, 2)), GOAL), ({"y": 1}, None), ({"y": 1}, 3), ({"y": 1}, {}), (1, 2.5), (GOAL, np.array([7])),
+    ],
+)  # fmt: skip
+def test_values_of_other_kinds_than_the_first_stand_beside_it_as_in_a_vector_env(first, other):
+    infos = [{"x": first}, {}, {"x": other}, {}, {}, {"x": other}]
+    parts = [gathered(infos[at : at + 2], 2) for at in (0, 2, 4)]
+    assert identical(join_infos(parts, 2), gathered(infos, 6))
 
 
 def test_the_last_observations_of_lanes_that_ended_stay_at_their_lanes():
