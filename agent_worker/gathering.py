@@ -72,11 +72,17 @@ class Gathering:
     def ask(self, kind: type[Request], timeout: float, requests: Mapping[int, dict[str, Any]]) -> None:
         """Send each session its request, which ``check`` allows; ``requests`` has the fields by number.
 
-        Next: ``wait_any`` or ``wait_all``.
+        Next: ``wait_any`` or ``wait_all``; also after ``BrokerError``, as all have been asked then, or will be.
         """
+        failed: BrokerError | None = None
         for number, fields in requests.items():
             self._ready.pop(number, None)
-            self.sessions[number].send(kind, timeout, **fields)
+            try:
+                self.sessions[number].send(kind, timeout if failed is None else None, **fields)
+            except BrokerError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def wait_any(self, deadline: float) -> tuple[int, Outcome] | None:
         """The session that is ready first, and its reply or its error. None: ``deadline`` has passed.
@@ -98,25 +104,33 @@ class Gathering:
         """
         if not all(map(self.busy, numbers)):
             raise NothingPending(f"{self.sessions[0].env_id}: not every episode of this vector env has been asked")
-        while not all(number in self._ready for number in numbers):
+        while len(self._ready) < len(numbers) or not all(number in self._ready for number in numbers):
             if not self._turn(deadline):
                 return None
         return {number: self._ready.pop(number) for number in numbers}
 
     def _turn(self, deadline: float) -> bool:
         """Wait for one arrival, and do what is due. False: ``deadline`` has passed, and nothing arrived."""
-        arrival = None
+        arrived = False
         try:
-            arrival = self._mailbox.get(min(deadline, self._look_at))
-            if arrival is not None:
-                self._take(arrival)
+            arrived = self._take_one(min(deadline, self._look_at))
+            due = time.monotonic() >= self._look_at
+            while due and self._take_one(0.0):
+                pass  # what has come already may say that a worker is back, before it is taken for lost
         except ConnectionLost as error:
             log.debug("a broken connection: %s", error)
-            self._look_at = 0.0
+            due = True
         now = time.monotonic()
-        if now >= self._look_at:
+        if due:
             self._look(now, deadline)
-        return arrival is not None or now < deadline
+        return arrived or now < deadline
+
+    def _take_one(self, deadline: float) -> bool:
+        """Wait for one arrival, and take it in. False: ``deadline`` has passed."""
+        arrival = self._mailbox.get(deadline)
+        if arrival is not None:
+            self._take(arrival)
+        return arrival is not None
 
     def _take(self, arrival: Arrival) -> None:
         number = self._numbers.get(arrival.token)

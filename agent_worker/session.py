@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gymbroker")
 
+AGAIN_S = 0.05
+"""Between two attempts at a broker that takes connections, and breaks them."""
+
 
 class Session(Episode):
     """One open episode. Made by ``Session.open``; one thread at a time may use it."""
@@ -60,17 +63,21 @@ class Session(Episode):
             self._send(kind, timeout, fields)
             return self._wait(timeout)
 
-    def send(self, kind: type[Request], timeout: float, **fields: Any) -> None:
-        """Ask without waiting; next: ``wait``. ``timeout``: for coming back, should the connection be broken."""
-        with self._using:
-            self._send(kind, timeout, fields)
-            self._begin(time.monotonic())
+    def send(self, kind: type[Request], timeout: float | None, **fields: Any) -> None:
+        """Ask without waiting; next: ``wait``. ``timeout``: for coming back, should the connection be broken.
 
-    def _send(self, kind: type[Request], timeout: float, fields: dict[str, Any]) -> None:
+        None: ``wait`` comes back. The request is pending also if ``BrokerError`` is raised.
+        """
+        with self._using:
+            self._begin(time.monotonic())
+            self._send(kind, timeout, fields)
+
+    def _send(self, kind: type[Request], timeout: float | None, fields: dict[str, Any]) -> None:
         try:
             self._ask(kind, fields)
         except ConnectionLost as error:
-            self._resume(error, time.monotonic() + timeout)
+            if timeout is not None:
+                self._resume(error, time.monotonic() + timeout)
 
     def wait(self, timeout: float) -> Message:
         """Wait (again) for the reply to the request that is pending. Raises ``NothingPending`` if none is."""
@@ -150,12 +157,24 @@ class Session(Episode):
                 self._using.release()
 
     def _resume(self, loss: ConnectionLost | None, deadline: float) -> None:
-        """Our connection broke: open a new one, say ``resume`` at the worker's control key, and ask again."""
-        log.warning("%s; connecting again for %s", loss or "the connection broke", self.env_id)
-        left = max(0.0, min(deadline, time.monotonic() + self._wish.reconnect_timeout) - time.monotonic())
-        connection = shared(self._wish.broker, timeout_s=left, name=self._wish.name)
-        mailbox = self._mailbox_on(connection)
-        self._move(connection, mailbox, self._new_inbox(connection, mailbox, deadline))
+        """Our connection broke: open a new one, say ``resume`` at the worker's control key, and ask again.
+
+        A broker that comes up may break the new one, too: then once more, until the time is up.
+        """
+        until = min(deadline, time.monotonic() + self._wish.reconnect_timeout)
+        while True:
+            log.warning("%s; connecting again for %s", loss or "the connection broke", self.env_id)
+            left = max(0.0, until - time.monotonic())
+            connection = shared(self._wish.broker, timeout_s=left, name=self._wish.name)
+            try:
+                mailbox = self._mailbox_on(connection)
+                self._move(connection, mailbox, self._new_inbox(connection, mailbox, deadline))
+                return
+            except ConnectionLost as error:
+                if time.monotonic() >= until:
+                    raise
+                loss = error
+                time.sleep(AGAIN_S)
 
     def ping(self, timeout: float) -> float:
         """Seconds of a round trip to the worker and back, without its env. Raises as ``request`` does."""

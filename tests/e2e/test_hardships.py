@@ -64,6 +64,15 @@ def test_a_connection_that_breaks_while_one_stands_in_line_costs_nothing(serve, 
     assert env.reset()[0] == [0]
 
 
+def test_a_broker_that_breaks_the_new_connection_too_costs_nothing(serve, remote, broker_url, flapping):
+    serve(COUNTING)
+    env = remote(COUNTING)
+    env.reset()
+    shared(broker_url, timeout_s=5.0).close()
+    flapping(2)
+    assert env.step(0)[0] == [1]
+
+
 def test_a_full_queue_of_requests_is_busy_at_once(monkeypatch):
     monkeypatch.setattr(topology, "REQUESTS_LENGTH", 0)
     url = "memory://full"

@@ -27,7 +27,7 @@ from agent_worker.errors import (
     StepTimeout,
     WorkerLost,
 )
-from broker import shared
+from broker import ConnectionLost, shared
 from protocol.messages import Render
 from tests.support.commands import eventually, worker
 from tests.support.envs import Everything
@@ -323,6 +323,40 @@ def test_a_connection_that_breaks_is_resumed_by_all_episodes_without_stepping_tw
         shared(broker_url, timeout_s=5.0).close()
         five = env.step_wait() if turn < 3 else env.step([0] * 4)
         assert five[0].ravel().tolist() == [turn] * 4
+
+
+def test_a_broker_that_breaks_the_new_connection_too_costs_no_lane_anything(two_workers, lanes, broker_url, flapping):
+    env = lanes(GATED, 4, episodes=2)
+    env.reset()
+    shared(broker_url, timeout_s=5.0).close()
+    flapping(2)
+    assert env.step([0] * 4)[0].ravel().tolist() == [1] * 4
+
+
+def test_after_a_broker_that_was_away_the_wait_goes_on_for_all_episodes(two_workers, lanes, broker_url, flapping):
+    env = lanes(GATED, 4, episodes=2, reconnect_timeout=0.0)
+    env.reset()
+    shared(broker_url, timeout_s=5.0).close()
+    flapping(1)
+    with pytest.raises(ConnectionLost):
+        env.step([0] * 4)
+    assert env.step_wait()[0].ravel().tolist() == [1] * 4
+
+
+def test_a_reply_that_has_come_counts_before_a_worker_is_taken_for_lost(two_workers, lanes):
+    env = lanes(GATED, 4, episodes=2)
+    env.reset()
+    env.step_async([0] * 4)
+    one, other = env._gathering.sessions
+
+    def both_came():
+        one.connection.mailbox().get(0.0)  # reads the socket
+        return len(one.mailbox.items) == 2
+
+    eventually(both_came, "both replies")
+    for session in (one, other):
+        session.lost_until = env._gathering._look_at = 0.0  # as if its queue had been away, while nobody waited
+    assert env.step_wait()[0].ravel().tolist() == [1] * 4
 
 
 def test_a_connection_that_breaks_while_nobody_waits_is_mended_by_the_caretaker(two_workers, lanes, broker_url):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import agent_worker.session
 from agent_worker import RemoteEnv, RemoteVectorEnv
+from broker import shared
 from env_worker import EmbeddedWorker, WorkerSettings
 
 if TYPE_CHECKING:
@@ -72,3 +74,21 @@ def lanes(broker_url):
             return env
 
         yield make
+
+
+@pytest.fixture
+def flapping(monkeypatch):
+    """``flapping(2)``: the next two connections that a session comes back on break before it can use them."""
+
+    def flap(times: int) -> None:
+        left = iter(range(times))
+
+        def breaking(url: str, **settings):
+            connection = shared(url, **settings)
+            if next(left, None) is not None:
+                connection.close()
+            return connection
+
+        monkeypatch.setattr(agent_worker.session, "shared", breaking)
+
+    return flap
