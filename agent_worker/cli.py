@@ -7,25 +7,27 @@ import logging
 import signal
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
+from agent_worker.acting import PolicyError
 from agent_worker.errors import RemoteEnvError
+from agent_worker.evaluation import EvaluationError, OtherSettings
 from agent_worker.pinging import ping as measure_ping
 from agent_worker.plot import PlotError, require_plotting, save_learning_curves
-from agent_worker.policies import PolicyError, check_name, load_policy
-from agent_worker.remote_env import RemoteEnv
-from agent_worker.report import progress, summary_table
-from agent_worker.rollout import rollout
+from agent_worker.report import summary_table
+from agent_worker.running import Run, play
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
-    from agent_worker.rollout import Summary
+    from agent_worker.running import Outcome
 
 app = typer.Typer(
     name="agent-worker",
@@ -36,6 +38,11 @@ app = typer.Typer(
 
 EXIT_INTERRUPTED = 130
 
+EXPECTED = (RemoteEnvError, BrokerError, PolicyError, PlotError, EvaluationError, ValueError, OSError)
+"""Errors whose text says all that there is to say."""
+
+FAULTS_OF_THE_COMMAND = (PolicyError, PlotError, OtherSettings)
+
 Broker = Annotated[
     str | None,
     typer.Option(
@@ -44,61 +51,78 @@ Broker = Annotated[
     ),
 ]  # fmt: skip
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log in detail, and show tracebacks.")]
+Policy = Annotated[
+    str,
+    typer.Option(
+        help="random, bandit, bandit-faithful, a model of Stable-Baselines3 (model.zip or ppo:model.zip), "
+        "a PyTorch module (policy.pt, .pth, .pt2), or module:attr (found in the current folder, too).",
+    ),
+]
+PolicyClass = Annotated[
+    str | None, typer.Option(metavar="MODULE:CLASS", help="The network whose weights (state_dict) are in policy.pt.")
+]
+Stochastic = Annotated[bool, typer.Option("--stochastic", help="Draw actions by a network's output, not its best.")]
+Trust = Annotated[
+    bool, typer.Option("--trust-policy", help="Run pickled Python in the policy's file; it may be any program.")
+]
+Episodes = Annotated[int | None, typer.Option(min=1, help="Stop after so many.  [default: 10]")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Stop after so many, of all lanes, instead of --episodes.")]
+Lanes = Annotated[int, typer.Option(min=1, help="Lanes to act in at once.")]
+Shared = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", show_default=False,
+        help="Share the episodes with all agent workers that give this name; each prints the summary of the whole.",
+    ),
+]  # fmt: skip
+Seed = Annotated[int | None, typer.Option(min=0, help="Of the policy; episode i is reset with seed + i.")]
+Kwargs = Annotated[str, typer.Option(help="JSON object: keyword arguments of the env.")]
+World = Annotated[str | None, typer.Option(help="Join the world of that name: an env of many agents.")]
+Seat = Annotated[str | None, typer.Option(help="As which agent of the world.  [default: any that is free]")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save the learning curve there.")]
+MakeTimeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker with a free slot.")]
+StepTimeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for each reply.")]
+ConnectTimeout = Annotated[float, typer.Option(min=0, help="Seconds to try to reach the broker.")]
 
 
 @app.command()
 def run(
     env_id: Annotated[str, typer.Argument(help="Id that an env worker serves.")],
     broker: Broker = None,
-    policy: Annotated[
-        str, typer.Option(help="random, bandit, bandit-faithful, or module:attr (found in the current folder, too).")
-    ] = "random",
-    episodes: Annotated[int | None, typer.Option(min=1, help="Stop after so many.  [default: 10]")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many, instead of --episodes.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the policy and the first reset.")] = None,
-    env_kwargs: Annotated[str, typer.Option(help="JSON object: keyword arguments of the env.")] = "{}",
-    world: Annotated[str | None, typer.Option(help="Join the world of that name: an env of many agents.")] = None,
-    seat: Annotated[str | None, typer.Option(help="As which agent of the world.  [default: any that is free]")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")] = False,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save the learning curve there.")] = None,
-    make_timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker with a free slot.")] = 30.0,
-    step_timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for each reply.")] = 300.0,
-    connect_timeout: Annotated[float, typer.Option(min=0, help="Seconds to try to reach the broker.")] = 30.0,
+    policy: Policy = "random",
+    policy_class: PolicyClass = None,
+    stochastic: Stochastic = False,
+    trust_policy: Trust = False,
+    episodes: Episodes = None,
+    steps: Steps = None,
+    num_envs: Lanes = 1,
+    evaluation: Shared = None,
+    seed: Seed = None,
+    env_kwargs: Kwargs = "{}",
+    world: World = None,
+    seat: Seat = None,
+    as_json: Json = False,
+    plot: Plot = None,
+    make_timeout: MakeTimeout = 30.0,
+    step_timeout: StepTimeout = 300.0,
+    connect_timeout: ConnectTimeout = 30.0,
     verbose: Verbose = False,
 ) -> None:
     """Play ENV_ID with a policy, and say how it went."""
     _log_to_stderr(verbose)
     signal.signal(signal.SIGTERM, _interrupt)
-    if episodes is not None and steps is not None:
-        _fail("give either --episodes or --steps, not both", 2)
-    if episodes is None and steps is None:
-        episodes = 10
-    timeouts: dict[str, Any] = {
-        "make_timeout": make_timeout, "step_timeout": step_timeout, "connect_timeout": connect_timeout,
-    }  # fmt: skip
-    kwargs = _parse_kwargs(env_kwargs, {**timeouts, "world": world, "seat": seat})
-    try:
-        check_name(policy)
-        if plot is not None:
-            require_plotting(plot)
-        env = RemoteEnv(env_id, broker, world=world, seat=seat, **timeouts, **kwargs)
-        try:
-            summary = _play(env.open(), env_id, policy, episodes, steps, seed)
-        finally:
-            env.close()
-        _report(summary, policy, as_json, plot)
-    except KeyboardInterrupt:
-        _fail("interrupted", EXIT_INTERRUPTED)
-    except (RemoteEnvError, BrokerError, PolicyError, PlotError, ValueError, OSError) as error:
-        if verbose:
-            traceback.print_exc()
-        _fail(f"{type(error).__name__}: {error}", 2 if isinstance(error, (PolicyError, PlotError)) else 1)
-    except Exception as error:  # noqa: BLE001 - a door: a policy of the user may raise anything
-        if verbose:
-            traceback.print_exc()
-        _fail(f"{type(error).__name__}: {error} (--verbose shows where)", 1)
-    if summary.interrupted:
-        raise typer.Exit(EXIT_INTERRUPTED)
+    _check_limits(episodes, steps, evaluation)
+    if world is not None and (evaluation is not None or num_envs > 1):
+        _fail("--world is one env of many agents; it has no lanes (--num-envs), and no --evaluation shares it", 2)
+    wanted = Run(
+        env_id, policy, broker, seed=seed, num_envs=num_envs, evaluation=evaluation, stochastic=stochastic,
+        trust_policy=trust_policy, policy_class=policy_class, env_kwargs=_parse_kwargs(env_kwargs),
+        episodes=10 if episodes is None and steps is None else episodes, steps=steps, world=world, seat=seat,
+        make_timeout=make_timeout, step_timeout=step_timeout, connect_timeout=connect_timeout,
+    )  # fmt: skip
+    with _exit_codes(verbose):
+        _play_and_report(wanted, as_json, plot)
 
 
 @app.command()
@@ -112,54 +136,73 @@ def ping(
 ) -> None:
     """Measure the round trip to an env worker and back, without its env."""
     _log_to_stderr(verbose)
-    try:
+    with _exit_codes(verbose):
         found = measure_ping(env_id, broker, count, timeout)
+    typer.echo(json.dumps(found.to_json()) if as_json else str(found))
+
+
+def _play_and_report(wanted: Run, as_json: bool, plot: Path | None) -> None:
+    if plot is not None:
+        require_plotting(plot)
+    outcome = play(wanted)
+    _report(outcome, wanted.policy, as_json, plot)
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.summary.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _check_limits(episodes: int | None, steps: int | None, evaluation: str | None) -> None:
+    if episodes is not None and steps is not None:
+        _fail("give either --episodes or --steps, not both", 2)
+    if evaluation is not None and steps is not None:
+        _fail("--evaluation shares --episodes; --steps cannot be shared", 2)
+    if evaluation == "":
+        _fail("--evaluation: expected a name", 2)
+
+
+@contextmanager
+def _exit_codes(verbose: bool) -> Iterator[None]:
+    """What goes wrong inside, as a line on stderr and an exit code."""
+    try:
+        yield
     except KeyboardInterrupt:
         _fail("interrupted", EXIT_INTERRUPTED)
-    except (RemoteEnvError, BrokerError) as error:
+    except typer.Exit:
+        raise
+    except EXPECTED as error:
         if verbose:
             traceback.print_exc()
-        _fail(f"{type(error).__name__}: {error}", 1)
-    if as_json:
-        typer.echo(json.dumps(found.to_json()))
-    else:
-        typer.echo(str(found))
+        _fail(f"{type(error).__name__}: {error}", 2 if isinstance(error, FAULTS_OF_THE_COMMAND) else 1)
+    except Exception as error:  # noqa: BLE001 - a door: a policy of the user may raise anything
+        if verbose:
+            traceback.print_exc()
+        _fail(f"{type(error).__name__}: {error} (--verbose shows where)", 1)
 
 
-def _play(
-    env: RemoteEnv, env_id: str, policy: str, episodes: int | None, steps: int | None, seed: int | None
-) -> Summary:
-    actor = load_policy(
-        policy, observation_space=env.observation_space, action_space=env.action_space, seed=seed
-    )
-    total, unit = (episodes, "episodes") if episodes is not None else (steps, "steps")
-    assert total is not None
-    with progress(total, unit, label=env_id) as tally:  # type: ignore[arg-type]
-        return rollout(
-            env, actor, episodes=episodes, steps=steps, seed=seed, on_step=tally.on_step, on_run=tally.on_run
-        )
-
-
-def _report(summary: Summary, policy: str, as_json: bool, plot: Path | None) -> None:
-    found = summary.to_json() | {"policy": policy}
-    if plot is not None and summary.steps:
-        found["plot"] = str(save_learning_curves({policy: summary}, plot))
+def _report(outcome: Outcome, policy: str, as_json: bool, plot: Path | None) -> None:
+    found = outcome.summary.to_json() | {"policy": policy}
+    if outcome.error is not None:
+        found["error"] = f"{type(outcome.error).__name__}: {outcome.error}"
+    if plot is not None and outcome.summary.steps:
+        found["plot"] = str(save_learning_curves({policy: outcome.summary}, plot))
     if as_json:
         typer.echo(json.dumps(found))
         return
-    Console().print(summary_table({policy: summary}))
+    Console().print(summary_table({policy: outcome.summary}))
     if "plot" in found:
         typer.echo(f"learning curve: {found['plot']}")
 
 
-def _parse_kwargs(text: str, taken: dict[str, Any]) -> dict[str, Any]:
+def _parse_kwargs(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         _fail(f"--env-kwargs: expected JSON, got {text!r}: {error}", 2)
     if not isinstance(value, dict):
         _fail(f"--env-kwargs: expected a JSON object, got {text!r}", 2)
-    clash = sorted(set(value) & {"env_id", "broker", *taken})
+    own = {"env_id", "broker", "num_envs", "autoreset_mode", "make_timeout", "step_timeout", "connect_timeout", "world", "seat"}
+    clash = sorted(set(value) & own)
     if clash:
         _fail(f"--env-kwargs: {', '.join(clash)} is an option of its own", 2)
     return value

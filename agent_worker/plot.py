@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agent_worker.summary import Summary
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     import numpy.typing as npt
 
-    from agent_worker.rollout import Summary
+    from agent_worker.summary import Figures
 
 PANEL_INCHES = (6.4, 4.0)
 
@@ -36,7 +38,7 @@ def require_plotting(path: Path) -> None:
         raise PlotError(f"there is no folder {str(path.absolute().parent)!r} to save {path.name!r} in")
 
 
-def save_learning_curves(summaries: Mapping[str, Summary], path: Path) -> Path:
+def save_learning_curves(summaries: Mapping[str, Figures], path: Path) -> Path:
     """Draw one panel for each environment, with one curve for each of its summaries, and save it at ``path``.
 
     Where all runs of an environment have episodes that ended, a curve is the return of each episode, thin, and its
@@ -47,7 +49,7 @@ def save_learning_curves(summaries: Mapping[str, Summary], path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels: dict[str, dict[str, Summary]] = {}
+    panels: dict[str, dict[str, Figures]] = {}
     for label, summary in summaries.items():
         panels.setdefault(summary.env_id, {})[label] = summary
     width, height = PANEL_INCHES
@@ -66,10 +68,10 @@ def moving_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.
     return means
 
 
-def _draw_panel(axes: Any, env_id: str, group: Mapping[str, Summary]) -> None:
+def _draw_panel(axes: Any, env_id: str, group: Mapping[str, Figures]) -> None:
     episodic = all(summary.episodes > 0 for summary in group.values())
     for label, summary in group.items():
-        values = summary.returns if episodic else summary.rewards
+        values = summary.returns if episodic or not isinstance(summary, Summary) else summary.rewards
         window = _window(len(values))
         numbers = np.arange(1, len(values) + 1)
         means = moving_mean(values, window)

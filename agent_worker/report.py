@@ -25,7 +25,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from agent_worker.rollout import Summary
+    from agent_worker.summary import Figures
 
 Unit = Literal["episodes", "steps"]
 
@@ -34,7 +34,9 @@ LINE_EVERY_S = 5.0
 
 _ROWS = (
     ("environment", "env_id", "{}"),
+    ("evaluation", "evaluation", "{}"),
     ("episodes", "episodes", "{:,}"),
+    ("played by this worker", "played", "{:,}"),
     ("steps", "steps", "{:,}"),
     ("return, mean", "return_mean", "{:,.2f}"),
     ("return, standard deviation", "return_std", "{:,.2f}"),
@@ -48,11 +50,16 @@ _ROWS = (
 )
 
 
-def summary_table(summaries: Mapping[str, Summary]) -> Table:
-    """One column for each summary, headed by its label; a dash where there is no figure. Print it by a ``Console``."""
+def summary_table(summaries: Mapping[str, Figures]) -> Table:
+    """One column for each summary, headed by its label; a dash where there is no figure. Print it by a ``Console``.
+
+    A row that no summary knows (what only a shared evaluation has, and the other way round) is left out.
+    """
     table = Table("", *(Column(Text(label), justify="right") for label in summaries))
     for title, name, form in _ROWS:
-        figures = [getattr(summary, name) for summary in summaries.values()]
+        if not any(hasattr(summary, name) for summary in summaries.values()):
+            continue
+        figures = [getattr(summary, name, None) for summary in summaries.values()]
         if name == "interrupted" and not any(figures):
             continue
         table.add_row(title, *(Text("-" if figure is None else form.format(figure)) for figure in figures))

@@ -38,3 +38,16 @@ def broker_url(request: pytest.FixtureRequest) -> str:
         return f"memory://{secrets.token_hex(4)}"
     url: str = request.getfixturevalue("amqp_url")
     return url
+
+
+@pytest.fixture
+def empty_url(broker_url: str, request: pytest.FixtureRequest) -> str:
+    """Like ``broker_url``, at a broker where no env worker has ever been. Of RabbitMQ: our own, as it needs a vhost."""
+    if broker_url.startswith("memory"):
+        return broker_url
+    rabbit = request.getfixturevalue("rabbit")
+    vhost = f"empty-{secrets.token_hex(4)}"
+    rabbit.ctl("add_vhost", vhost)
+    rabbit.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+    url: str = rabbit.url_of("guest", "guest", vhost)
+    return url

@@ -17,7 +17,8 @@ BLUE, ORANGE = (31, 119, 180), (255, 127, 14)
 
 def a_summary(env_id: str, *, returns=(), rewards=()) -> Summary:
     lengths = np.ones(len(returns), dtype=np.int64)
-    return Summary(env_id, np.array(returns), lengths, np.array(rewards), np.ones(len(rewards), dtype=np.int64), 1.0)
+    rtt_ns = np.ones(len(rewards), dtype=np.int64)
+    return Summary(env_id, np.array(returns), lengths, 1.0, np.array(rewards), rtt_ns)
 
 
 def rows_of(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:

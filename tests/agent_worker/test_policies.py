@@ -78,7 +78,8 @@ def test_built_in_policies_are_found_by_name():
 
 
 def test_an_unknown_name_is_refused_with_what_there_is():
-    with pytest.raises(PolicyError, match="'bandti'; there are random, bandit, bandit-faithful and module:attribute"):
+    names = "random, bandit, bandit-faithful, model.zip, policy.pt and module:attribute"
+    with pytest.raises(PolicyError, match=f"'bandti'; there are {names}"):
         load("bandti")
 
 

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.spaces import Discrete
 
 from agent_worker.policies import RandomPolicy, load_policy
-from agent_worker.rollout import Summary, rollout
+from agent_worker.rollout import Counting, Record, Summary, rollout
 
 
 class Countdown(gymnasium.Env):
@@ -80,10 +80,60 @@ def test_steps_that_end_with_an_episode_count_it_and_reset_no_more():
     assert len(env.seeds) == 3
 
 
-def test_only_the_first_reset_is_seeded():
+def test_each_episode_is_seeded_by_its_number():
     env = Countdown()
-    rollout(env, Recorder(), episodes=3, seed=0)
-    assert env.seeds == [0, None, None]
+    rollout(env, Recorder(), episodes=3, seed=7)
+    assert env.seeds == [7, 8, 9]
+    unseeded = Countdown()
+    rollout(unseeded, Recorder(), episodes=2)
+    assert unseeded.seeds == [None, None]
+
+
+def test_what_was_played_is_known_though_the_env_raises():
+    left = iter(range(4))
+
+    def refuse_the_fifth(step):
+        next(left)
+        return 1.0
+
+    record = Record()
+    with pytest.raises(StopIteration):
+        rollout(Countdown(rewards=refuse_the_fifth), Recorder(), episodes=10, record=record)
+    summary = record.summary()
+    assert (summary.env_id, summary.steps, summary.returns.tolist()) == ("Countdown", 4, [1.0, 2.0])
+    assert not summary.interrupted
+
+
+def test_a_policy_hears_which_episode_begins_before_it_acts():
+    class Beginner(Recorder):
+        def begin(self, lane, number):
+            self.seen.append((lane, number))
+
+    policy = Beginner()
+    rollout(Countdown(), policy, episodes=2)
+    assert policy.seen == [(0, 0), (0, 0), (0, 1), (0, 0), (1, 1)]
+
+
+def test_episodes_may_come_from_elsewhere():
+    class Elsewhere:
+        def __init__(self):
+            self.left, self.told, self.ticks = [5, 2], [], 0
+
+        def take(self, count, *, wait):
+            assert (count, wait) == (1, True)
+            return [self.left.pop(0)] if self.left else []
+
+        def finish(self, number, return_, length):
+            self.told.append((number, return_, length))
+
+        def tick(self):
+            self.ticks += 1
+
+    env, elsewhere = Countdown(), Elsewhere()
+    summary = rollout(env, Recorder(), numbers=elsewhere, seed=10)
+    assert env.seeds == [15, 12]
+    assert (elsewhere.told, elsewhere.ticks) == ([(5, 0.0, 1), (2, 1.0, 2)], 3)
+    assert summary.returns.tolist() == [1.0, 0.0]  # in the order of the numbers
 
 
 def test_the_policy_sees_and_learns_every_step_in_order():
@@ -105,7 +155,11 @@ def test_callbacks_hear_of_every_step_and_of_every_episode_that_ended():
     assert runs == [(0.0, 1), (1.0, 2)]
 
 
-@pytest.mark.parametrize("limits", [{}, {"episodes": 1, "steps": 1}, {"episodes": 0}, {"steps": 0}, {"steps": -1}])
+@pytest.mark.parametrize(
+    "limits",
+    [{}, {"episodes": 1, "steps": 1}, {"episodes": 1, "numbers": Counting()}, {"episodes": 0}, {"steps": 0},
+     {"steps": -1}],
+)  # fmt: skip
 def test_anything_but_one_limit_is_refused(limits):
     env = Countdown()
     with pytest.raises(ValueError, match="either episodes or steps"):

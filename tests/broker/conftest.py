@@ -34,16 +34,3 @@ def site(connect: Callable[[], broker.Connection]) -> Site:
     env, agent = connect(), connect()
     env.declare_exchanges(soon())
     return Site(env, agent, f"Env-{secrets.token_hex(4)}")
-
-
-@pytest.fixture
-def empty_url(broker_url: str, request: pytest.FixtureRequest) -> str:
-    """Like ``broker_url``, at a broker where no env worker has ever been. Of RabbitMQ: our own, as it needs a vhost."""
-    if broker_url.startswith("memory"):
-        return broker_url
-    rabbit = request.getfixturevalue("rabbit")
-    vhost = f"empty-{secrets.token_hex(4)}"
-    rabbit.ctl("add_vhost", vhost)
-    rabbit.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
-    url: str = rabbit.url_of("guest", "guest", vhost)
-    return url

@@ -1,0 +1,158 @@
+"""What ``agent-worker run`` does, without a command line: find the policy, join, open the env, play, sum up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gymnasium.vector import AutoresetMode
+
+from agent_worker.errors import NoFreeWorker
+from agent_worker.evaluation import Evaluation
+from agent_worker.evaluation_messages import Settings
+from agent_worker.policies import find_policy
+from agent_worker.policy_files import fingerprint
+from agent_worker.remote import broker_url
+from agent_worker.remote_env import RemoteEnv
+from agent_worker.remote_vector_env import RemoteVectorEnv
+from agent_worker.report import progress
+from agent_worker.rollout import Record, rollout
+from agent_worker.rollout_lanes import rollout_lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent_worker.acting import Policy
+    from agent_worker.summary import EvaluationSummary, Summary
+
+MARGIN_S = 60.0
+"""How much longer than one step an agent worker may be silent before others play what it plays."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a user asks for. Times are in seconds."""
+
+    env_id: str
+    policy: str = "random"
+    broker: str | None = field(default=None, repr=False)  # it may hold a password
+    episodes: int | None = None
+    steps: int | None = None
+    """Instead of episodes."""
+    seed: int | None = None
+    num_envs: int = 1
+    """Lanes to act in at once."""
+    evaluation: str | None = None
+    """Name of a shared evaluation."""
+    stochastic: bool = False
+    trust_policy: bool = False
+    policy_class: str | None = None
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    world: str | None = None
+    seat: str | None = None
+    """As which agent of the world."""
+    make_timeout: float = 30.0
+    step_timeout: float = 300.0
+    connect_timeout: float = 30.0
+
+    @property
+    def lanes(self) -> int:
+        """As many as there can be something to play in."""
+        return self.num_envs if self.episodes is None else min(self.num_envs, self.episodes)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: figures, and what ended it early, if anything did."""
+
+    summary: Summary | EvaluationSummary
+    error: Exception | None = None
+    """Nothing was played in vain: ``summary`` has what was played before it."""
+
+
+def play(run: Run) -> Outcome:
+    """Do it. What goes wrong before a step is made is raised; what ends it after that is in the outcome.
+
+    Raises ``PolicyError``, ``EvaluationError``, ``RemoteEnvError``, ``BrokerError``, and what the policy raises.
+    """
+    make = find_policy(run.policy, stochastic=run.stochastic, trust=run.trust_policy, network=run.policy_class)
+    record = Record(env_id=run.env_id)
+    if run.evaluation is None:
+        error = _play(run, make, record, None)
+        return Outcome(record.summary(), error)
+    evaluation = _join(run, run.evaluation)
+    try:
+        error = _share(run, make, record, evaluation)
+    finally:
+        evaluation.leave()
+    return Outcome(evaluation.summary(interrupted=record.interrupted), error)
+
+
+def _join(run: Run, name: str) -> Evaluation:
+    if run.episodes is None:
+        raise ValueError("a shared evaluation is of episodes, not of steps")
+    settings = Settings(
+        env_id=run.env_id,
+        env_kwargs=json.dumps(run.env_kwargs, sort_keys=True),
+        policy=fingerprint(run.policy),
+        stochastic=run.stochastic,
+        episodes=run.episodes,
+        seed=-1 if run.seed is None else run.seed,
+    )
+    return Evaluation(
+        name,
+        settings,
+        broker_url(run.broker),
+        patience=run.step_timeout + MARGIN_S,
+        connect_timeout=run.connect_timeout,
+        join_timeout=run.make_timeout,
+    )
+
+
+def _share(run: Run, make: Callable[..., Policy], record: Record, evaluation: Evaluation) -> Exception | None:
+    if evaluation.result is not None:
+        return None  # others have done it all
+    try:
+        return _play(run, make, record, evaluation)
+    except NoFreeWorker:
+        if evaluation.is_done():  # while we stood in line
+            return None
+        raise
+
+
+def _play(run: Run, make: Callable[..., Policy], record: Record, evaluation: Evaluation | None) -> Exception | None:
+    """Gives what ended it early; raises it if nothing had been played."""
+    env = _open(run)
+    try:
+        one = run.lanes == 1
+        policy = make(
+            observation_space=env.observation_space if one else env.single_observation_space,
+            action_space=env.action_space if one else env.single_action_space,
+            seed=run.seed,
+            lanes=run.lanes,
+        )
+        limits: dict[str, Any] = {"episodes": run.episodes, "steps": run.steps, "numbers": None}
+        label = run.env_id
+        if evaluation is not None:
+            limits, label = {"numbers": evaluation}, f"{run.env_id}, this worker"
+        with progress(run.episodes or run.steps or 1, "episodes" if run.episodes else "steps", label=label) as tally:
+            record.show(tally.on_step, tally.on_run)
+            (rollout if one else rollout_lanes)(env, policy, seed=run.seed, record=record, **limits)
+    except Exception as error:
+        if not record.rewards:
+            raise
+        return error
+    finally:
+        env.close()
+    return None
+
+
+def _open(run: Run) -> Any:
+    given: dict[str, Any] = {
+        "make_timeout": run.make_timeout, "step_timeout": run.step_timeout, "connect_timeout": run.connect_timeout,
+        **run.env_kwargs,
+    }  # fmt: skip
+    if run.lanes == 1:
+        return RemoteEnv(run.env_id, run.broker, world=run.world, seat=run.seat, **given).open()
+    return RemoteVectorEnv(run.env_id, run.lanes, run.broker, autoreset_mode=AutoresetMode.DISABLED, **given)
