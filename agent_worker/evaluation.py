@@ -190,6 +190,7 @@ class Evaluation:
             if self._ready:
                 found, self._ready = self._ready[:count], self._ready[count:]
                 self._playing.update(found)
+                log.debug("evaluation %s: begins %s", self.name, found)
                 return found
             if self.result is not None:
                 return []

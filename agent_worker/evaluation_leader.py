@@ -169,6 +169,7 @@ def elect(connection: Connection, name: str, settings: Settings) -> Leader | Non
     ledger = Ledger(settings, connection.incarnation, now, kept=kept, opens=now + TAKEOVER_S if begun else now)
     if kept is None:
         keep(connection, key, ledger.kept(now))  # from now on whoever leads knows that it is not the first
+    log.info("evaluation %s: this worker leads; %d of %d are done", name, len(ledger.results), settings.episodes)
     return Leader(connection, key, mailbox, inbox, ledger)
 
 

@@ -37,3 +37,8 @@ class Drawing:
 
     def learn(self, *step):
         raise AssertionError("it said that it does not learn")
+
+
+def leaning(observation):
+    """Push the cart to where the pole leans: deterministic, and of some use."""
+    return int(observation[2] + observation[3] > 0)
