@@ -10,6 +10,7 @@ Beside ``act`` a policy may have three doors more, which a rollout uses where th
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -108,7 +109,8 @@ class Predicting:
     """A policy out of a model of Stable-Baselines3, or of any object with the same ``predict``.
 
     ``predict(observation, deterministic=...)`` gives ``(action, state)`` for one observation or for a batch. A state
-    that is not None (of a recurrent model) comes back as ``state=``, with ``episode_start=``, bool (lanes,).
+    that is not None (of a recurrent model) comes back as ``state=``, with ``episode_start=``, bool (lanes,). A model
+    that takes ``action_masks=`` (MaskablePPO) gets what the infos have as ``action_mask``.
     ``draw_from(number)``, if given, is told what the model's chance shall follow from.
     """
 
@@ -126,6 +128,7 @@ class Predicting:
         self._state: Any = None
         self._numbers: dict[int, int] = {}
         self._begun: set[int] = set()
+        self._masked = _takes_masks(model.predict)
 
     def begin(self, lane: int, number: int) -> None:
         """The next observation of ``lane`` is the first of its episode."""
@@ -134,13 +137,14 @@ class Predicting:
 
     def act(self, observation: Any, info: dict[str, Any]) -> Any:
         """Predict the action for one observation."""
-        return self._predict(observation, 1)
+        return self._predict(observation, [info])
 
     def act_batch(self, observations: Any, infos: Sequence[dict[str, Any]]) -> Any:
         """Predict the actions of all lanes at once."""
-        return self._predict(observations, len(infos))
+        return self._predict(observations, infos)
 
-    def _predict(self, observation: Any, lanes: int) -> Any:
+    def _predict(self, observation: Any, infos: Sequence[dict[str, Any]]) -> Any:
+        lanes = len(infos)
         if self._begun and self._draw_from is not None and self._seed is not None and not self._deterministic:
             # What it draws depends on which episodes run beside each other; but no two workers draw the same.
             numbers = [self._seed, *(self._numbers.get(lane, 0) for lane in range(lanes))]
@@ -149,9 +153,18 @@ class Predicting:
         if self._state is not None:
             starts: npt.NDArray[np.bool_] = np.isin(np.arange(lanes), list(self._begun))
             known = {"state": self._state, "episode_start": starts}
+        if self._masked and all("action_mask" in info for info in infos):
+            known["action_masks"] = np.stack([info["action_mask"] for info in infos])
         self._begun.clear()
         action, self._state = self._model.predict(observation, deterministic=self._deterministic, **known)
         return action
 
     def learn(self, *step: Any) -> None:
         """It has learnt already."""
+
+
+def _takes_masks(predict: Any) -> bool:
+    try:
+        return "action_masks" in inspect.signature(predict).parameters
+    except (TypeError, ValueError):  # a built-in without a signature
+        return False

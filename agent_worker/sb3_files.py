@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import importlib
 import importlib.util
 import inspect
@@ -69,9 +70,10 @@ def _make(
     *, observation_space: Any, action_space: Any, seed: int | None, lanes: int,
 ) -> Policy:  # fmt: skip
     torch: Any = importlib.import_module("torch")
+    if "lr_schedule" in inspect.signature(policy_class).parameters:
+        arguments = {**arguments, "lr_schedule": lambda _: 0.0}  # it is for training
     try:
-        # The learning rate is for training, and so is what the schedule gives.
-        policy = policy_class(_channels_first(observation_space), action_space, lambda _: 0.0, **arguments)
+        policy = policy_class(_channels_first(observation_space), action_space, **arguments)
     except Exception as error:  # another version of SB3, or spaces that this policy is not for: it asserts
         raise PolicyError(f"policy {name!r} cannot be made for {observation_space}: {text_of(error)}") from error
     try:
@@ -87,7 +89,9 @@ def _channels_first(space: Any) -> Any:
     found: Any = importlib.import_module("stable_baselines3.common.preprocessing")
     turning: Any = importlib.import_module("stable_baselines3.common.vec_env").VecTransposeImage
     if isinstance(space, spaces.Dict):
-        return spaces.Dict({key: _channels_first(part) for key, part in space.spaces.items()})
+        turned = copy.deepcopy(space)  # a new Dict would sort its keys, and the weights have an order
+        turned.spaces.update({key: _channels_first(part) for key, part in space.spaces.items()})
+        return turned
     if found.is_image_space(space) and not found.is_image_space_channels_first(space):
         return turning.transpose_space(space)
     return space

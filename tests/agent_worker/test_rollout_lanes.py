@@ -209,6 +209,21 @@ def test_a_recurrent_model_gets_its_state_back_and_hears_which_lanes_begin():
     assert second == lengths[:2].min()  # the state that it had come to in the episode before
 
 
+def test_a_model_that_takes_masks_gets_those_of_the_infos():
+    class Masked:
+        heard = []
+
+        def predict(self, observation, state=None, deterministic=False, action_masks=None):
+            self.heard.append(action_masks)
+            return 0, None
+
+    policy = Predicting(Masked())
+    policy.act(0, {"action_mask": np.array([1, 0])})
+    policy.act_batch(np.zeros(2), [{"action_mask": np.array([1, 0])}, {"action_mask": np.array([0, 1])}])
+    policy.act_batch(np.zeros(2), [{}, {"action_mask": np.array([0, 1])}])
+    assert [None if mask is None else mask.tolist() for mask in Masked.heard] == [[[1, 0]], [[1, 0], [0, 1]], None]
+
+
 def test_infos_are_split_by_their_masks():
     infos = {
         "a": np.array([1, 0]), "_a": np.array([True, False]), "7": np.array([0.0, 2.5]), "_7": np.array([False, True]),
