@@ -54,17 +54,3 @@ class Door:
     def learn(self, *step: Any) -> None:
         """Let the policy learn one step of one lane: see ``Policy.learn``."""
         self._policy.learn(*step)
-
-
-def split_infos(infos: dict[str, Any], lanes: int) -> list[dict[str, Any]]:
-    """The info of each lane, out of the infos of a vector env: what the mask ``_key`` of a key says a lane has."""
-    found: list[dict[str, Any]] = [{} for _ in range(lanes)]
-    for key, values in infos.items():
-        mask = infos.get(f"_{key}")
-        if mask is None:  # a mask itself
-            continue
-        parts = split_infos(values, lanes) if isinstance(values, dict) else values
-        for lane in range(lanes):
-            if mask[lane]:
-                found[lane][key] = parts[lane]
-    return found

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from agent_worker.lanes import Door, split_infos
+from agent_worker.lane_infos import by_lane
+from agent_worker.lanes import Door
 from agent_worker.rollout import Record, seed_of, source_of
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class _Lanes:
         first = self._observations is None
         options = None if first else {"reset_mask": self._ended.copy()}
         self._observations, infos = self._env.reset(seed=seeds, options=options)
-        for lane, info in enumerate(split_infos(infos, len(self._numbers))):
+        for lane, info in enumerate(by_lane(infos, len(self._numbers))):
             if self._ended[lane]:
                 self._infos[lane] = info
         self._ended[:] = False
@@ -112,7 +113,7 @@ class _Lanes:
         after, rewards, terminated, truncated, infos = self._env.step(actions)
         self._record.trip(time.perf_counter_ns() - sent)
         before, self._observations = self._observations, after
-        self._infos = split_infos(infos, len(self._numbers))
+        self._infos = by_lane(infos, len(self._numbers))
         self._ended = terminated | truncated
         counted = self._count(rewards)
         if self._door.learns and counted:

@@ -30,19 +30,29 @@ MARGIN_S = 60.0
 """How much longer than one step an agent worker may be silent before others play what it plays."""
 
 
+TAKEN = {
+    "env_id", "broker", "num_envs", "episodes", "autoreset_mode", "make_timeout", "step_timeout", "connect_timeout",
+    "world", "seat",
+}  # fmt: skip
+"""Arguments of a remote env that cannot be keyword arguments of the environment itself."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """What a user asks for. Times are in seconds."""
+    """What a user asks for. Times are in seconds. Raises ``ValueError``, in terms of the command line, if it is odd."""
 
     env_id: str
     policy: str = "random"
     broker: str | None = field(default=None, repr=False)  # it may hold a password
     episodes: int | None = None
+    """10, if there are no ``steps`` either."""
     steps: int | None = None
     """Instead of episodes."""
     seed: int | None = None
     num_envs: int = 1
     """Lanes to act in at once."""
+    env_episodes: int = 1
+    """Into how many episodes the lanes are spread: so many workers can step them."""
     evaluation: str | None = None
     """Name of a shared evaluation."""
     stochastic: bool = False
@@ -56,10 +66,30 @@ class Run:
     step_timeout: float = 300.0
     connect_timeout: float = 30.0
 
+    def __post_init__(self) -> None:
+        """See above."""
+        if self.episodes is not None and self.steps is not None:
+            raise ValueError("give either --episodes or --steps, not both")
+        if self.evaluation is not None and self.steps is not None:
+            raise ValueError("--evaluation shares --episodes; --steps cannot be shared")
+        if self.evaluation == "":
+            raise ValueError("--evaluation: expected a name")
+        if self.world is not None and (self.evaluation is not None or self.num_envs > 1):
+            raise ValueError("--world is one env of many agents: it has no lanes (--num-envs), and no --evaluation")
+        if self.num_envs % self.env_episodes:
+            raise ValueError(f"--num-envs {self.num_envs} cannot be spread evenly over {self.env_episodes} episodes")
+        clash = sorted(set(self.env_kwargs) & TAKEN)
+        if clash:
+            raise ValueError(f"--env-kwargs: {', '.join(clash)} is an option of its own")
+        if self.episodes is None and self.steps is None:
+            object.__setattr__(self, "episodes", 10)
+
     @property
     def lanes(self) -> int:
-        """As many as there can be something to play in."""
-        return self.num_envs if self.episodes is None else min(self.num_envs, self.episodes)
+        """As many as there can be something to play in, and as many in each episode of the env."""
+        if self.episodes is None or self.episodes >= self.num_envs:
+            return self.num_envs
+        return -(-self.episodes // self.env_episodes) * self.env_episodes
 
 
 @dataclass(frozen=True)
@@ -90,8 +120,7 @@ def play(run: Run) -> Outcome:
 
 
 def _join(run: Run, name: str) -> Evaluation:
-    if run.episodes is None:
-        raise ValueError("a shared evaluation is of episodes, not of steps")
+    assert run.episodes is not None
     settings = Settings(
         env_id=run.env_id,
         env_kwargs=json.dumps(run.env_kwargs, sort_keys=True),
@@ -155,4 +184,5 @@ def _open(run: Run) -> Any:
     }  # fmt: skip
     if run.lanes == 1:
         return RemoteEnv(run.env_id, run.broker, world=run.world, seat=run.seat, **given).open()
-    return RemoteVectorEnv(run.env_id, run.lanes, run.broker, autoreset_mode=AutoresetMode.DISABLED, **given)
+    given.update(episodes=run.env_episodes, autoreset_mode=AutoresetMode.DISABLED)
+    return RemoteVectorEnv(run.env_id, run.lanes, run.broker, **given)

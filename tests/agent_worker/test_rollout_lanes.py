@@ -9,7 +9,6 @@ from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiDiscrete, Text, Tu
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agent_worker.acting import Predicting, RandomPolicy
-from agent_worker.lanes import split_infos
 from agent_worker.policies import load_policy
 from agent_worker.rollout import Counting, Record, rollout
 from agent_worker.rollout_lanes import rollout_lanes
@@ -222,15 +221,6 @@ def test_a_model_that_takes_masks_gets_those_of_the_infos():
     policy.act_batch(np.zeros(2), [{"action_mask": np.array([1, 0])}, {"action_mask": np.array([0, 1])}])
     policy.act_batch(np.zeros(2), [{}, {"action_mask": np.array([0, 1])}])
     assert [None if mask is None else mask.tolist() for mask in Masked.heard] == [[[1, 0]], [[1, 0], [0, 1]], None]
-
-
-def test_infos_are_split_by_their_masks():
-    infos = {
-        "a": np.array([1, 0]), "_a": np.array([True, False]), "7": np.array([0.0, 2.5]), "_7": np.array([False, True]),
-        "deep": {"b": np.array(["x", "y"], object), "_b": np.array([True, True])}, "_deep": np.array([True, True]),
-    }  # fmt: skip
-    assert split_infos(infos, 2) == [{"a": 1, "deep": {"b": "x"}}, {"7": 2.5, "deep": {"b": "y"}}]
-    assert split_infos({}, 2) == [{}, {}]
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])

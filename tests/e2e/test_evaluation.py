@@ -13,7 +13,7 @@ from itertools import chain
 import pytest
 
 from tests.support.commands import ROOT, environment, eventually, heed_ctrl_c, run, worker
-from tests.support.rabbit import Rabbit
+from tools.rabbit import Rabbit
 
 SLOW = [
     "tests.support.envs:Counting", "--env-kwargs", '{"limit": 3, "trouble": {"1": 0.15}}', "--seed", "4",
