@@ -89,5 +89,5 @@ def takes(found: Any, *args: Any, **kwargs: Any) -> bool:
 
 
 def text_of(error: Exception) -> str:
-    """An exception as one phrase."""
-    return f"{type(error).__name__}: {error}"
+    """An exception as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -114,10 +114,10 @@ def _of_weights(
     try:
         module.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise PolicyError(f"policy {name!r}: its weights do not fit {type(module).__name__}: {error}") from error
+        text = f"its weights do not fit {type(module).__name__}: {text_of(error)}"
+        raise PolicyError(f"policy {name!r}: {text}") from error
     return TorchPolicy(name, module, **spaces, stochastic=stochastic, **place)
 
 
 def _unreadable(name: str, error: Exception) -> PolicyError:
-    first = str(error).strip().partition("\n")[0]
-    return PolicyError(f"policy {name!r} cannot be loaded: {type(error).__name__}: {first}")
+    return PolicyError(f"policy {name!r} cannot be loaded: {text_of(error)}")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
+from agent_worker.cli import app as agent_app
 from env_worker.cli import app
 from env_worker.spaces import to_spec
 from protocol import data
@@ -94,6 +95,14 @@ def test_the_page_on_environments_names_options_that_there_are():
     serve = get_command(app).commands["serve"]
     assert {"--vector", "--factory", "--allow-call"} <= named
     assert named <= {option for parameter in serve.params for option in parameter.opts}
+
+
+def test_the_page_on_policies_names_options_that_there_are():
+    page = (ROOT / "docs/policies.md").read_text()
+    named = set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", page))
+    run = get_command(agent_app).commands["run"]
+    assert {"--policy", "--evaluation", "--trust-policy", "--num-envs"} <= named
+    assert named <= {option for parameter in run.params for option in parameter.opts}
 
 
 def _rows(first: str) -> list[list[str]]:

@@ -29,6 +29,13 @@ def project(image):
 
 
 @pytest.fixture
+def evaluation(image):
+    """A project whose agent workers share one evaluation."""
+    with Project(GYMBROKER_EVALUATION="of compose", GYMBROKER_EPISODES="200") as one:
+        yield one
+
+
+@pytest.fixture
 def long_project_with_passwords(image):
     """The same with longer work, and with passwords from the environment."""
     passwords = {"GYMBROKER_ENV_PASSWORD": "env-secret.1", "GYMBROKER_AGENT_PASSWORD": "agent_secret~2"}

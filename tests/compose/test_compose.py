@@ -39,6 +39,17 @@ def test_scaled_agents_train_in_scaled_env_workers_and_report(project):
     assert [one["RestartCount"] for one in project.containers("agent_worker")] == [0] * 4
 
 
+def test_eight_agents_share_one_evaluation_and_count_each_episode_once(evaluation):
+    evaluation.start("agent_worker", env_worker=2, agent_worker=8)
+    wait_until("the agents to end", lambda: have_ended(evaluation, "agent_worker"), DONE_S)
+    assert evaluation.states("agent_worker") == [("exited", 0)] * 8
+
+    reports = evaluation.reports("agent_worker")
+    assert {(one["evaluation"], one["episodes"], one["interrupted"]) for one in reports} == {("of compose", 200, False)}
+    assert sum(one["played"] for one in reports) == 200
+    assert all(one["returns"] == reports[0]["returns"] for one in reports)
+
+
 def test_a_stopped_env_worker_lets_its_episodes_finish_and_ends_with_0(long_project_with_passwords):
     project = long_project_with_passwords
     project.start("agent_worker", env_worker=2)
