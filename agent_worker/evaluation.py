@@ -8,6 +8,7 @@ and plays, too; when the leader is gone, whoever notices first leads. Whatever d
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ SILENCE_S = 120.0
 """A leader that says nothing for so long, though its queue is there, is given up: longer than any heartbeat."""
 
 
+TELL_S = 5.0
+"""After so much silence of the leader its players say that they wait."""
+
+
 class Evaluation:
     """One player's side of it. For one thread; ``leave`` in any case. All times are in seconds.
 
@@ -48,7 +53,7 @@ class Evaluation:
         url: of the broker.
         patience: after so much silence of this player its episodes may be played by others: more than a step takes.
         connect_timeout: to try to reach the broker, at first and again.
-        join_timeout: to wait for an env worker to have been there, and for the leader's first answer.
+        join_timeout: to wait for an env worker to have been there.
 
     Raises ``OtherSettings``, ``EvaluationError``, ``UnknownEnv`` and ``BrokerError``.
     """
@@ -155,11 +160,10 @@ class Evaluation:
     def _join(self, deadline: float) -> None:
         """A name that is taken, or a result that is there, is known before an env is asked for."""
         self._seat.sit(self._connect_timeout, deadline)
-        if not self._hello(deadline):
-            raise EvaluationError(f"evaluation {self.name!r}: its leader does not answer")
+        self._hello(math.inf)
 
-    def _hello(self, deadline: float) -> bool:
-        """Ask for nothing. False: not answered until ``deadline``."""
+    def _hello(self, deadline: float) -> None:
+        """Ask for nothing, and wait for the answer until ``deadline``."""
         self._ask(0)
         while not self._answered and time.monotonic() < deadline:
             try:
@@ -167,7 +171,6 @@ class Evaluation:
             except ConnectionLost as error:
                 self._reconnect(error)
         self._pending = None
-        return self._answered
 
     def _reconnect(self, error: ConnectionLost) -> None:
         """Come back as a new player, who has finished and holds what the old one did."""
@@ -216,7 +219,10 @@ class Evaluation:
         if answer is not None:
             self._take_in(answer)
             return True
-        if time.monotonic() - self._heard > SILENCE_S:
+        silent = time.monotonic() - self._heard
+        if silent > TELL_S:
+            self._seat.tell(f"its leader has said nothing for {silent:.0f} s; given up after {SILENCE_S:g} s")
+        if silent > SILENCE_S:
             raise EvaluationError(f"evaluation {self.name!r}: its leader has said nothing for {SILENCE_S:g} s")
         self._say_again()
         return False

@@ -12,7 +12,7 @@ from itertools import chain
 import pytest
 
 import broker
-from agent_worker import evaluation_leader, evaluation_seat
+from agent_worker import evaluation, evaluation_leader, evaluation_seat
 from agent_worker.errors import UnknownEnv
 from agent_worker.evaluation import Evaluation, EvaluationError, OtherSettings
 from agent_worker.evaluation_messages import Kept, Settings, encode
@@ -282,15 +282,17 @@ def test_a_player_that_waits_for_the_first_env_worker_goes_on_when_one_comes(emp
     player.leave()
 
 
-def test_a_leader_that_does_not_answer_is_not_waited_for_for_ever(broker_url, site, name):
+def test_a_leader_that_does_not_answer_is_not_waited_for_for_ever(broker_url, site, name, monkeypatch, caplog):
+    monkeypatch.setattr(evaluation, "SILENCE_S", 0.7)
+    monkeypatch.setattr(evaluation, "TELL_S", 0.0)
+    monkeypatch.setattr(evaluation, "AGAIN_S", 0.3)
     site.inbox(topology.EVALUATIONS, [topology.evaluation_key(name)], site.mailbox(), None, prefetch=0, deadline=soon())
-    with pytest.raises(EvaluationError, match="its leader does not answer"):
+    with pytest.raises(EvaluationError, match="its leader has said nothing for 0.7 s"):
         Evaluation(name, SETTINGS, broker_url, join_timeout=0.5)
+    assert f"evaluation {name}: its leader has said nothing for" in caplog.text
 
 
 def test_a_leader_that_falls_silent_is_not_waited_for_for_ever(join, name, monkeypatch):
-    from agent_worker import evaluation
-
     leader, other = join(name), join(name)
     monkeypatch.setattr(evaluation, "SILENCE_S", 1.0)
     monkeypatch.setattr(evaluation, "AGAIN_S", 0.3)
