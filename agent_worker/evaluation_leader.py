@@ -148,7 +148,7 @@ class Leader:
 
     def _keep(self, now: float) -> None:
         if len(self.ledger.results) != self._kept:
-            self._keep_at = now + KEEP_S + len(self.ledger.results) / 10_000  # many take a while to be written
+            self._keep_at = now + KEEP_S + len(self.ledger.results) // 10_000  # many take a while to be written
             keep(self._connection, self._key, self.ledger.kept(now))
             self._kept = len(self.ledger.results)
 
