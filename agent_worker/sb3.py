@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from agent_worker.errors import InvalidArgument
 from agent_worker.lane_infos import by_lane
 from agent_worker.remote_vector_env import RemoteVectorEnv
+from protocol.wire import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,14 +50,21 @@ class VecEnvAdapter(VecEnv):  # type: ignore[misc]  # Stable-Baselines3 is optio
         """The ``EnvSpec`` by which ``gymnasium.make_vec`` made the env, or None."""
         return self.env.spec
 
-    def reset(self) -> Any:
-        """The observations of all lanes; their infos are in ``reset_infos``. Uses up ``seed()`` and ``set_options()``.
+    def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
+        """Of the next reset, for all lanes: a dict, or a list of one for each lane, all the same.
 
-        Raises ``InvalidArgument`` if lanes were given different options: they travel once, for all lanes.
+        Raises ``InvalidArgument`` if they differ: ``VectorEnv.reset`` has one dict, and so has our message.
         """
+        if isinstance(options, list):
+            if len(options) != self.num_envs or len({pack(one) for one in options}) > 1:
+                text = f"expected a dict for all lanes, or {self.num_envs} equal ones"
+                raise InvalidArgument(f"set_options: {text}; lanes are reset with the same options")
+            options = options[0]
+        super().set_options(options)
+
+    def reset(self) -> Any:
+        """The observations of all lanes; infos in ``reset_infos``. ``seed`` and ``set_options`` count for one reset."""
         options = self._options[0]
-        if any(other != options for other in self._options):
-            raise InvalidArgument("set_options: the lanes of one episode are reset with the same options")
         seeds = None if self._seeds[0] is None else list(self._seeds)
         observations, infos = self.env.reset(seed=seeds, options=options or None)
         self.reset_infos = by_lane(infos, self.num_envs)

@@ -117,9 +117,12 @@ def test_seed_and_options_are_used_for_one_reset(serve, adapted):
     assert [(info["seed"], info["options"]) for info in env.reset_infos] == [(3, {"level": 2}), (4, {"level": 2})]
     env.reset()
     assert [(info["seed"], info["options"]) for info in env.reset_infos] == [(None, None)] * 2
-    env.set_options([{"level": 1}, {"level": 2}])
-    with pytest.raises(InvalidArgument, match="lanes of one episode are reset with the same options"):
-        env.reset()
+    env.set_options([{"goal": np.arange(2)}, {"goal": np.arange(2)}])
+    env.reset()
+    np.testing.assert_equal([info["options"] for info in env.reset_infos], [{"goal": np.arange(2)}] * 2)
+    for options in ([{"level": 1}, {"level": 2}], [{"level": 1}], []):
+        with pytest.raises(InvalidArgument, match="a dict for all lanes, or 2 equal ones"):
+            env.set_options(options)
 
 
 def test_a_reset_takes_back_a_step_that_is_under_way(serve, adapted):
