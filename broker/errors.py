@@ -45,7 +45,7 @@ class TopologyMissing(BrokerError):
 
 
 class QueueTaken(BrokerError):
-    """The queue is there already, and exclusive to another connection."""
+    """The queue is there already, and exclusive to another connection; or it is just being deleted."""
 
 
 class BrokerTimeout(BrokerError, TimeoutError):

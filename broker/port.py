@@ -135,7 +135,7 @@ class Connection(Protocol):
         ``prefetch`` > 0: at most so many unsettled messages are handed out; settle each by ``ack`` or
         ``send(settles=)``. ``prefetch`` = 0: messages count as settled when they arrive. ``cancel`` deletes the
         queue. Raises ``TopologyMissing`` if there is no such exchange, and ``QueueTaken`` if the queue is there
-        already and belongs to another connection: of many that try, one gets it.
+        already and belongs to another connection, or is deleted at this very moment: of many that try, one gets it.
         """
 
     def listen(

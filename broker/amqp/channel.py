@@ -101,6 +101,8 @@ def _explain(code: int, text: str, label: str) -> BrokerError:
         return AccessRefused(f"{label}: {text}")
     if code == 405:
         return QueueTaken(f"{label}: {text} (the queue is exclusive to another connection)")
+    if code == 404 and "no queue" in text:
+        return QueueTaken(f"{label}: {text} (it was deleted while it was being declared)")
     return BrokerError(f"{label}: {code} {text}")
 
 

@@ -1,7 +1,7 @@
 """The half of the port over RabbitMQ that takes messages: mailboxes, declares, subscriptions.
 
 Channels: one to declare on, which the broker closes when it refuses; one for deliveries, where there is nothing to
-refuse; one for each queue of ``make`` messages.
+refuse; one for each queue of ``make`` messages, and for each whose name is not ours alone.
 """
 
 from __future__ import annotations
@@ -160,15 +160,32 @@ class Consuming(Link):
             self._drop(spec.name)  # it was declared before the bind was refused
             raise
         with self.lock:
+            self.check()
+            ours = self.incarnation in spec.name
+            channel = self._deliveries if ours else self._open_shared()
             keyed = topology.EXCHANGES.get(exchange) == "topic"
-            found = self._subscribe(spec.name, self._deliveries, mailbox, token, acks=prefetch > 0, keyed=keyed)
+            found = self._subscribe(spec.name, channel, mailbox, token, acks=prefetch > 0, keyed=keyed)
             calls = [methods.consume(spec.name, found.tag, acks=found.acks)]
-            if prefetch not in (0, self._prefetch):
+            if prefetch and not (ours and prefetch == self._prefetch):
                 calls.insert(0, methods.prefetch(prefetch))
-                self._prefetch = prefetch
-            self._deliveries.call(calls)
+                self._prefetch = prefetch if ours else self._prefetch
+            channel.call(calls)
         self.written()
         return found
+
+    def _open_shared(self) -> Channel:
+        """A channel for a queue whose name another connection may have had a moment ago.
+
+        RabbitMQ deletes such a queue by its name, maybe so late that it hits ours; to consume it is refused then.
+        """
+
+        def cancelled(tag: str) -> None:
+            self._on_cancel(tag)
+            channel.close()
+
+        channel = self.adapter.open_channel(lambda _: self._end_all(channel))
+        channel.on_cancel = cancelled
+        return channel
 
     def _subscribe(
         self, queue: str, channel: Channel, mailbox: Mailbox, token: Any, *, acks: bool, keyed: bool = False
@@ -220,15 +237,20 @@ class Consuming(Link):
         self.check()
         if not isinstance(subscription, AmqpSubscription):
             raise TypeError(f"expected a subscription of {self.label}, got {subscription!r}")
-        channel, tag = subscription.channel, subscription.tag
+        channel, tag, queue = subscription.channel, subscription.tag, subscription.queue
         with self.lock:
             if channel.error is not None or tag not in self._subscriptions:
                 return
             subscription.announced = False
+            serving = channel in self._serving.values()
             if channel is self._deliveries:
-                channel.call([methods.delete_queue(subscription.queue)])  # its consumer ends with it
-            else:
+                channel.call([methods.delete_queue(queue)])  # its consumer ends with it
+            elif serving:
                 channel.call([methods.cancel(tag)], lambda _: self._on_cancel(tag))
+            else:
+                channel.on_cancel(tag)
+        if not serving and channel is not self._deliveries:
+            self._drop(queue)  # where its next declare will be: channels overtake one another
         self.written()
 
     def own(self, mailbox: Mailbox) -> AmqpMailbox:
@@ -254,6 +276,10 @@ class Consuming(Link):
     def _serving_closed(self, env_id: str, channel: Channel) -> None:
         if self._serving.get(env_id) is channel:
             del self._serving[env_id]
+        self._end_all(channel)
+
+    def _end_all(self, channel: Channel) -> None:
+        """The subscriptions of a channel that is closed."""
         for tag, found in list(self._subscriptions.items()):
             if found.channel is channel:
                 self._on_cancel(tag)

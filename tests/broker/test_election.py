@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import closing
 
 import pytest
+from pika import spec
 
 import broker
-from broker import Receipt, topology
+from broker import Kind, Receipt, topology
+from broker.amqp import channel as methods
 from tests.broker.site import bodies, eventually, quiet, soon
 
 
@@ -75,6 +78,48 @@ def test_the_name_is_free_when_the_host_has_gone(site, connect, key, end):
         return True
 
     eventually(is_heir, "the heir hosts")
+
+
+def test_a_name_that_is_given_up_can_be_had_again_at_once(site, key):
+    """What it takes to delete the old queue must not hit the new one."""
+    box = site.env.mailbox()
+    for _ in range(100):
+        found = site.env.inbox(topology.WORLDS, [key], box, "world", prefetch=4, deadline=soon())
+        assert site.agent.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.ROUTED
+        assert bodies(box, 1) == [b"make"]
+        site.env.cancel(found)
+
+
+@pytest.fixture
+def host(rabbit):
+    with closing(broker.connect(rabbit.url, timeout_s=10.0)) as found:
+        found.declare_exchanges(soon())
+        yield found
+
+
+def test_a_queue_that_is_deleted_while_it_is_declared_is_not_had(host, key, monkeypatch):
+    """RabbitMQ deletes exclusive queues of who is gone by their names, a little later."""
+    with monkeypatch.context() as patched:
+        patched.setattr(methods, "declare_queue", lambda spec: methods.delete_queue(spec.name))
+        with pytest.raises(broker.QueueTaken, match=key):
+            host.inbox(topology.WORLDS, [key], host.mailbox(), "world", prefetch=4, deadline=soon())
+    host.inbox(topology.WORLDS, [key], host.mailbox(), "world", prefetch=4, deadline=soon())
+
+
+def test_a_queue_that_is_deleted_before_it_is_consumed_is_cancelled_and_no_other_is(host, key, monkeypatch):
+    others, box, bind = host.mailbox(), host.mailbox(), methods.bind
+    act_key = f"act.{host.incarnation}"
+    host.inbox(topology.ACTS, [act_key], others, "acts", prefetch=1, deadline=soon())
+    with monkeypatch.context() as patched:
+        patched.setattr(methods, "bind", lambda queue, *rest: [*bind(queue, *rest), spec.Queue.Delete(queue=queue)])
+        host.inbox(topology.WORLDS, [key], box, "world", prefetch=4, deadline=soon())
+    arrival = box.get(soon())
+    assert (arrival.kind, arrival.token) == (Kind.CANCELLED, "world")
+    host.send(topology.ACTS, act_key, b"act")
+    assert bodies(others, 1) == [b"act"]
+    host.inbox(topology.WORLDS, [key], box, "world", prefetch=4, deadline=soon())
+    assert host.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.ROUTED
+    assert bodies(box, 1) == [b"make"]
 
 
 def test_a_make_for_a_world_that_nobody_hosts_comes_back(site, key):
