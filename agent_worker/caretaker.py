@@ -75,17 +75,18 @@ def _run() -> None:
         try:
             _dropped.get(timeout=LOOK_S).close(0.0, "the env was dropped without close()")
         except queue.Empty:
-            with _lock:
-                sessions = list(_open)
-            for session in sessions:
-                _revive(session)
+            _revive_all()
 
 
-def _revive(session: Session) -> None:
-    try:
-        session.revive()
-    except BrokerError as error:
-        log.debug("a broken connection: %s", error)  # its next request says so to the user
+def _revive_all() -> None:
+    """A function of its own: what it holds of the sessions must not outlive it, or none of them would ever be freed."""
+    with _lock:
+        sessions = list(_open)
+    for session in sessions:
+        try:
+            session.revive()
+        except BrokerError as error:
+            log.debug("a broken connection: %s", error)  # its next request says so to the user
 
 
 def _close_all() -> None:

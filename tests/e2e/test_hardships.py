@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import gymnasium
 import pytest
@@ -17,6 +18,7 @@ import pytest
 import gymbroker
 from agent_worker import RemoteEnv, RemoteVectorEnv
 from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, WorkerLost
+from agent_worker.session import Session
 from broker import connect, shared, topology
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
 from tools.rabbit import Rabbit
@@ -151,6 +153,17 @@ def test_a_dropped_env_in_a_cycle_is_closed_wherever_the_collector_strikes(serve
     gc.collect()
     eventually(lambda: len(one._stepper.slots) == 1, "the dropped ones are closed")
     env.close()
+
+
+def test_a_session_that_the_caretaker_has_looked_at_is_freed_when_it_is_closed(serve, remote, monkeypatch):
+    looked, revive = threading.Event(), Session.revive
+    monkeypatch.setattr(Session, "revive", lambda session: (revive(session), looked.set()))
+    serve(COUNTING)
+    env = remote(COUNTING).open()
+    assert looked.wait(20)
+    session = weakref.ref(env._session)
+    env.close()
+    eventually(lambda: gc.collect() >= 0 and session() is None, "the session is gone", timeout=10.0)
 
 
 class ClosesWhenCollected(gymnasium.Wrapper):
