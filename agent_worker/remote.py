@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import weakref
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
@@ -12,7 +13,7 @@ from gymnasium.vector import AutoresetMode
 from agent_worker import caretaker
 from agent_worker.errors import EnvClosed, InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.session import Session
-from agent_worker.wish import Wish
+from agent_worker.wish import Wish, check_seconds
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.messages import Act, Frame, Percept, Render, Reset, Result
@@ -98,6 +99,7 @@ class RemoteMethods:
             reconnect_timeout=reconnect_timeout,
         )
         self.render_mode = render_mode
+        check_seconds(env_id, "step_timeout", step_timeout)
         self.step_timeout = step_timeout
         """Seconds to wait for each reply."""
         self._session: Session | None = None
@@ -179,7 +181,7 @@ class RemoteMethods:
         if odd is not None:
             raise InvalidArgument(f"{self._wish.env_id}: options: {odd} cannot be sent to a worker")
         try:
-            seed = None if seed is None else int(seed)
+            seed = None if seed is None else index(seed)
             percept = session.request(Reset, self.step_timeout, seed=seed, options=options)
         except EncodeError as error:
             raise InvalidArgument(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error

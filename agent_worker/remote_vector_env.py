@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -19,7 +20,7 @@ from agent_worker.remote import CLOSE_TIMEOUT_S, broker_url
 from agent_worker.remote_calls import LaneCalls
 from agent_worker.spread import Spread
 from agent_worker.together import open_sessions
-from agent_worker.wish import Wish
+from agent_worker.wish import Wish, check_seconds
 from protocol.messages import Act
 from protocol.sendable import opaque_in
 from protocol.spaces import to_space
@@ -74,6 +75,7 @@ class RemoteVectorEnv(LaneCalls, VectorEnv[Any, Any, Any]):
         self.episodes = episodes
         self.autoreset_mode = _mode(autoreset_mode)
         self.render_mode = render_mode
+        check_seconds(env_id, "step_timeout", step_timeout)
         self.step_timeout = step_timeout
         """Seconds to wait for each reply."""
         kwargs.pop("max_episode_steps", None)  # make_vec passes the registered one; the worker's env has its own
@@ -239,15 +241,15 @@ def _check_numbers(num_envs: Any, episodes: Any) -> None:
 def _mode(mode: AutoresetMode | str) -> AutoresetMode:
     if isinstance(mode, AutoresetMode):
         return mode
-    try:
-        return AutoresetMode[str(mode).upper()]
-    except KeyError:
-        names = ", ".join(one.name.lower() for one in AutoresetMode)
-        raise ValueError(f"autoreset_mode: expected one of {names}, got {mode!r}") from None
+    for one in AutoresetMode:
+        if str(mode).lower() in (one.name.lower(), one.value.lower()):
+            return one
+    names = ", ".join(one.name.lower() for one in AutoresetMode)
+    raise ValueError(f"autoreset_mode: expected one of {names}, got {mode!r}")
 
 
 def _plain(seed: Any) -> Any:
     """Python ints for numpy's."""
     if isinstance(seed, list):
-        return [None if one is None else int(one) for one in seed]
-    return None if seed is None else int(seed)
+        return [None if one is None else index(one) for one in seed]
+    return None if seed is None else index(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from agent_worker.errors import BadKwargs, InvalidArgument
@@ -46,6 +47,8 @@ class Wish:
         except ValueError as error:
             raise InvalidArgument(f"env_id: {error}") from error
         self._check_names()
+        for name in ("make_timeout", "resume_window", "connect_timeout", "reconnect_timeout"):
+            check_seconds(self.env_id, name, getattr(self, name))
         odd = opaque_in(self.kwargs)
         if odd is not None:
             raise BadKwargs(f"{self.env_id}: {odd} cannot be sent to a worker")
@@ -56,6 +59,12 @@ class Wish:
                 raise InvalidArgument(f"{self.env_id}: {name}: expected 1 to 255 characters, got {value!r:.80}")
         if self.seat is not None and self.world is None:
             raise InvalidArgument(f"{self.env_id}: seat {self.seat!r}: name the world that it is in, too")
+
+
+def check_seconds(env_id: str, name: str, value: Any) -> None:
+    """Raise ``InvalidArgument`` unless ``value`` is a time to wait."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0.0:  # a NaN is not, either
+        raise InvalidArgument(f"{env_id}: {name}: expected seconds, 0 or more, got {value!r:.80}")
 
 
 def _can_travel(name: str) -> bool:

@@ -96,6 +96,17 @@ def test_an_info_that_is_no_dict_is_the_env_s_fault_and_the_episode_goes_on(serv
             env.step(0)
 
 
+TIMES = ["make_timeout", "step_timeout", "resume_window", "connect_timeout", "reconnect_timeout"]
+
+
+@pytest.mark.parametrize("kind", [RemoteEnv, RemoteVectorEnv])
+@pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize("value", [None, "3", -1, float("nan")])
+def test_a_time_to_wait_that_is_none_is_refused_before_anything_is_sent(kind, name, value):
+    with pytest.raises(InvalidArgument, match=f"{name}: expected seconds, 0 or more, got"):
+        kind(COUNTING, broker="amqp://127.0.0.1:1/", **{name: value})
+
+
 def test_what_cannot_be_sent_is_refused_before_it_is(serve, remote, broker_url):
     serve(COUNTING)
     with pytest.raises(BadKwargs, match=r"x.1 \(a threading.Event|x.1 \(a .*Event"):

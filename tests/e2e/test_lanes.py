@@ -74,6 +74,21 @@ def test_seeds_of_the_lanes(serve, lanes, seed):
     theirs.close()
 
 
+@pytest.mark.parametrize("seed", [1.5, "1", [3, 2.5, 1]])
+def test_a_seed_that_is_no_int_is_refused_and_not_rounded(serve, lanes, seed):
+    serve("CartPole-v1")
+    env = lanes("CartPole-v1", 3)
+    with pytest.raises(TypeError, match="integer"):
+        env.reset(seed=seed)
+    assert identical(env.reset(seed=np.int64(1))[0], env.reset(seed=1)[0])
+
+
+@pytest.mark.parametrize("name", ["SAME_STEP", "same_step", AutoresetMode.SAME_STEP.value])
+def test_the_autoreset_mode_may_be_given_by_name_or_value_as_gymnasium_has_it(serve, lanes, name):
+    serve(COUNTING)
+    assert lanes(COUNTING, 1, autoreset_mode=name).autoreset_mode is AutoresetMode.SAME_STEP
+
+
 def test_gymnasium_make_vec_by_id(serve, broker_url):
     serve("CartPole-v1")
     env = gymnasium.make_vec("gymbroker:remote/CartPole-v1", num_envs=64, broker=broker_url)
