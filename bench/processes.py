@@ -87,7 +87,9 @@ class Program:
         """Wait until it has said ``text`` so many times on its standard error."""
         deadline = time.monotonic() + timeout
         while self.said.count(text) < count:
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None:
+                raise self._failed(f"ended before it said {text!r}")
+            if time.monotonic() > deadline:
                 raise self._failed(f"did not say {text!r} {count} times within {timeout:g} s")
             time.sleep(0.02)
 
