@@ -105,20 +105,23 @@ class Book:
                 found[calls.layer] = found.get(calls.layer, 0.0) + max(0.0, taken) / steps / 1000
         return found
 
-    def _calibrate(self, rounds: int = 20_000) -> None:
+    def _calibrate(self) -> None:
         """What a wrapped call takes on its own account, and what its caller pays for it."""
-        direct = self._cost(rounds, lambda: None)
-        wrapped = self.wrap("nothing", lambda: None)
-        outer = self._cost(rounds, wrapped)
+        direct = self._cost(lambda: None)
+        outer = self._cost(self.wrap("nothing", lambda: None))
         self._own = statistics.median(self._methods.pop().taken) - direct
         self._around = outer - self._own - direct
 
     @staticmethod
-    def _cost(rounds: int, call: Callable[[], Any]) -> float:
-        start = perf_counter_ns()
-        for _ in range(rounds):
-            call()
-        return (perf_counter_ns() - start) / rounds
+    def _cost(call: Callable[[], Any], repeats: int = 50, length: int = 200) -> float:
+        """Nanoseconds of a call, by the repeat that was disturbed least."""
+        found = []
+        for _ in range(repeats):
+            start = perf_counter_ns()
+            for _ in range(length):
+                call()
+            found.append(perf_counter_ns() - start)
+        return min(found) / length
 
 
 def install(book: Book, boundaries: Sequence[tuple[str, str]]) -> None:
