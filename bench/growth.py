@@ -31,14 +31,20 @@ Point = dict[str, float]
 
 @dataclass
 class Growth:
-    """For each number of episodes the points of all rounds."""
+    """For each number of episodes the points of all rounds; one that failed in a part lacks what it would tell."""
 
     points: dict[int, list[Point]]
-    failures: dict[int, str]
+    failures: dict[str, str]
+    """By number of episodes and part."""
 
-    def median(self, episodes: int, name: str) -> float:
-        """Of all rounds."""
-        return statistics.median(point[name] for point in self.points[episodes])
+    def values(self, episodes: int, name: str) -> list[float]:
+        """Of all rounds that have it."""
+        return [point[name] for point in self.points[episodes] if name in point]
+
+    def median(self, episodes: int, name: str) -> float | None:
+        """Of all rounds that have it."""
+        values = self.values(episodes, name)
+        return statistics.median(values) if values else None
 
     @property
     def sizes(self) -> list[int]:
@@ -47,18 +53,20 @@ class Growth:
 
 
 def grow(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> Growth:
-    """Measure every size in each of ``rounds``. A size that fails is not tried again."""
+    """Measure every size in each of ``rounds``. A part that fails for a size is not tried again."""
     found = Growth({episodes: [] for episodes in EPISODES}, {})
     for number in range(rounds):
         for episodes in EPISODES:
-            if episodes in found.failures:
-                continue
-            tell(f"growth: round {number + 1} of {rounds}, {episodes} episodes")
-            try:
-                point = {**_one_by_one(house, episodes, scale), **_at_once(house, episodes, scale)}
-            except BenchFailed as failure:
-                found.failures[episodes] = str(failure)
-            else:
+            point: Point = {}
+            for name, part in (("one by one", _one_by_one), ("at once", _at_once)):
+                key = f"{episodes:,} {name}"
+                if key not in found.failures:
+                    tell(f"growth: round {number + 1} of {rounds}, {key}")
+                    try:
+                        point |= part(house, episodes, scale)
+                    except BenchFailed as failure:
+                        found.failures[key] = str(failure)
+            if point:
                 found.points[episodes].append(point)
     return found
 
@@ -145,24 +153,30 @@ def cells(growth: Growth) -> dict[str, Cells]:
 def judge(growth: Growth) -> list[Verdict]:
     """The targets of the sizes that were measured."""
     mine = [target for target in TARGETS if target.group == NAME and int(target.row) in growth.sizes]
-    return [Verdict(one, spread([point[one.field] for point in growth.points[int(one.row)]])) for one in mine]
+    found = [(target, growth.values(int(target.row), target.field)) for target in mine]
+    return [Verdict(target, spread(values)) for target, values in found if values]
 
 
 def _lines(growth: Growth, columns: dict[str, str]) -> Cells:
     names = list(columns.values())[1:]
-    found = [[f"{size:,}", *(short(growth.median(size, name)) for name in names)] for size in growth.sizes]
+    found = [[f"{size:,}", *(_shown(growth.median(size, name)) for name in names)] for size in growth.sizes]
     return [list(columns), *found]
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else short(value)
 
 
 def idle_cost_kb(growth: Growth, role: str) -> float | None:
     """Kilobytes for each further open episode, between the least and the most episodes."""
-    sizes = growth.sizes
-    if len(sizes) < 2:
+    found = [(size, growth.median(size, f"{role}_mb")) for size in growth.sizes]
+    known = [(size, memory) for size, memory in found if memory is not None]
+    if len(known) < 2:
         return None
-    more = growth.median(sizes[-1], f"{role}_mb") - growth.median(sizes[0], f"{role}_mb")
-    return 1000 * more / (sizes[-1] - sizes[0])
+    (least, before), (most, after) = known[0], known[-1]
+    return 1000 * (after - before) / (most - least)
 
 
 def _memory(growth: Growth) -> Cells:
     costs = [idle_cost_kb(growth, role) for role in ROLES]
-    return [["kB for each open episode", *ROLES], ["", *("" if cost is None else short(cost) for cost in costs)]]
+    return [["kB for each open episode", *ROLES], ["", *map(_shown, costs)]]

@@ -105,8 +105,9 @@ def _bars(panel: Any, group: Group, outcomes: dict[str, Outcome]) -> None:
 
 def _lines(panel: Any, growth: Growth, title: str, lines: dict[str, str]) -> None:
     for label, name in lines.items():
-        values = [growth.median(size, name) for size in growth.sizes]
-        panel.plot(growth.sizes, values, marker="o", markersize=4, label=label or None)
+        found = [(size, growth.median(size, name)) for size in growth.sizes]
+        sizes, values = [size for size, value in found if value], [value for _, value in found if value]
+        panel.plot(sizes, values, marker="o", markersize=4, label=label or None)
     panel.set_xscale("log")
     if title == LATENCIES:
         panel.set_yscale("log")

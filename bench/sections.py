@@ -99,8 +99,7 @@ def of_growth(found: growth.Growth) -> Section:
     if verdicts:
         tables[f"Targets of issue 4: {growth.NAME}"] = table.verdict_cells(verdicts)
     numbers = {"points": found.points, "targets": [{**dataclasses.asdict(one), "met": one.met} for one in verdicts]}
-    failures = {f"{episodes} episodes": text for episodes, text in found.failures.items()}
-    return Section(growth.NAME, growth.TITLE, tables, numbers, failures, found)
+    return Section(growth.NAME, growth.TITLE, tables, numbers, found.failures, found)
 
 
 def _of_profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> Section:

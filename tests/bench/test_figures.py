@@ -108,7 +108,7 @@ def lockstep_section():
 def growth_section():
     names = {name for lines in plot.PANELS.values() for name in lines.values()} | {"opening_p50_ms"}
     points = {size: [dict.fromkeys(names, float(size))] for size in (1, 1000)}
-    return sections.of_growth(growth.Growth(points, {10: "broke"}))
+    return sections.of_growth(growth.Growth(points, {"10 at once": "broke"}))
 
 
 def test_the_json_has_every_turn_and_every_verdict():
@@ -123,13 +123,16 @@ def test_the_json_has_every_turn_and_every_verdict():
 
 def test_growth_tells_what_one_more_idle_episode_costs_and_judges_what_was_measured():
     section = growth_section()
-    assert section.failures == {"10 episodes": "broke"}
+    assert section.failures == {"10 at once": "broke"}
     assert [line[1:] for line in section.tables["Memory of a mostly idle episode"]][1] == ["1,000"] * 3
     verdicts = section.tables["Targets of issue 4: growth"]
     assert [line[-1] for line in verdicts[1:]] == ["met", "met"]
     alone = growth.Growth({1: section.found.points[1]}, {})
     assert growth.idle_cost_kb(alone, "worker") is None
     assert growth.judge(alone) == []
+    del section.found.points[1000][0]["opened_at_once_per_s"]
+    assert growth.judge(section.found)[0].target.field == "opened_per_s"
+    assert growth.cells(section.found)["Opening, and what a step costs"][2][3] == ""
 
 
 def test_a_section_takes_the_place_of_the_former_one_and_of_nothing_else(tmp_path):
