@@ -27,7 +27,8 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
             one process.
         render_mode: ``rgb_array`` or another mode of the env that gives frames; ``human`` would draw at the worker.
         world: name of a world to join, where ``env_id`` is an env of many agents: each agent has a seat, and may be of
-            another process and party. All who name the same world meet in it.
+            another process and party. All who name the same world meet in it. ``reset`` and ``step`` wait for others:
+            one thread plays one seat (``gymbroker.make_aec`` and ``make_parallel`` play all of them).
         seat: which agent to be (``player_0``); None takes the next free one. ``description.world`` says which.
         make_timeout: seconds to wait for a worker that serves the env and has a free slot.
         step_timeout: seconds to wait for each reply. Whether the worker lives is found out much sooner.

@@ -30,6 +30,8 @@ class Slot:
     inbox: Subscription | None = None
     heard: float = field(default_factory=time.monotonic)
     """When the agent last said something."""
+    told: float = 0.0
+    """When it was last answered, if that was later than at once."""
     probed: float = 0.0
     lost_since: float | None = None
     """Since when the agent cannot be reached; None: it can."""
@@ -45,6 +47,10 @@ class Slot:
         dialogue = self.episode.dialogue
         self.agent = dialogue.agent
         self.key = topology.percept_key(dialogue.episode, dialogue.agent)
+
+    def idle_for(self, now: float) -> float:
+        """Seconds since the agent had its last reply and has asked nothing; 0 while it waits for one."""
+        return 0.0 if self.episode.dialogue.executing is not None else now - max(self.heard, self.told)
 
     def open(self, connection: Connection, mailbox: Mailbox) -> None:
         """Own the queue of what its agent asks, and hear when it cannot be reached. Raises ``BrokerError``."""

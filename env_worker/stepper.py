@@ -18,6 +18,7 @@ from broker.port import Kind, Receipt
 from env_worker import intake
 from env_worker.announcer import Announcer
 from env_worker.episode import Episode
+from env_worker.farewell import tell_all
 from env_worker.hosted_world import HostedWorld
 from env_worker.seat_episode import SeatEpisode
 from env_worker.slot import DECLARE_S, Slot
@@ -38,9 +39,6 @@ TICK_S = 0.1
 
 RETURN_S = 60.0
 """When our own connection broke, those of the agents probably did: they have so long to come back."""
-
-FAREWELL_S = 1.0
-"""How long the broker may take for the last words to one agent."""
 
 
 class Stepper:
@@ -107,21 +105,8 @@ class Stepper:
             self._drop(slot)
 
     def farewell(self, hung: Slot | None, text: str) -> None:
-        """Tell all agents that this process ends, because the env of ``hung`` hangs or for the reason of ``text``.
-
-        For the watchman's thread: no env is touched and nothing is forgotten, the process ends next.
-        """
-        why = text if hung is None else "another env of the same process hung, and the process had to be ended"
-        for slot in list(self.slots.values()):
-            dialogue = slot.episode.dialogue
-            if slot is hung or (hung is not None and slot.world is not None and slot.world is hung.world):
-                body = dialogue.fail(ErrorCode.STEP_TIMEOUT, text, Fault.ENV, ends=True)
-            else:
-                body = dialogue.fail(ErrorCode.WORKER_FAILED, why, Fault.WORKER, retry=True, ends=True)
-            receipt = self._connection.publish(
-                topology.PERCEPTS, slot.key, body, deadline=time.monotonic() + FAREWELL_S
-            )
-            log.info("episode %s ends: %s (%s)", slot.episode.public_id, text, receipt.value)
+        """Tell all agents that this process ends. For the watchman: no env is touched, and nothing forgotten."""
+        tell_all(self._connection, list(self.slots.values()), hung, text)
 
     def tick(self, now: float) -> None:
         """Housekeeping: find agents that are gone and episodes that are idle; say that we are there."""
@@ -131,7 +116,7 @@ class Stepper:
             if lost is not None and now >= max(lost + settings.resume_window, self._patient_until):
                 log.info("episode %s: its agent is gone", slot.episode.public_id)
                 self._drop(slot)
-            elif settings.idle_timeout and now - slot.heard >= settings.idle_timeout:
+            elif settings.idle_timeout and slot.idle_for(now) >= settings.idle_timeout:
                 text = f"no request for {settings.idle_timeout:g} s"
                 self._tell(slot, ErrorCode.IDLE_TIMEOUT, text, Fault.AGENT, retry=True)
                 self._drop(slot)
@@ -192,11 +177,12 @@ class Stepper:
             return
         make = wanted.make
         world = None if make.world is None else self._worlds.find(make)
+        if isinstance(arrival.token, HostedWorld) and world is not arrival.token:
+            # It is for another world, or for none: our own queue is not the way. Its agent asks again.
+            self._connection.ack(arrival)
+            return
         if world is None and self.free == 0:
-            if isinstance(arrival.token, HostedWorld):
-                self._connection.ack(arrival)  # from our own queue it would be back at once; its agent asks again
-            else:
-                self._connection.requeue(arrival)
+            self._connection.requeue(arrival)
             return
         given = make, self._connection.incarnation, wanted.entry, self._settings, self.name
         if make.world is None:

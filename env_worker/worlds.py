@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gymbroker")
 
+PROBE_S = 1.0
+"""How often agents are probed at the most because others want their seats."""
+
 CLAIM_S = 1.0
 """How often a name that was lost with a connection is claimed again."""
 
@@ -157,14 +160,19 @@ class Worlds:
         seats = {slot.episode.seat: slot for slot in world.members.values()}
         # All are settled before the first is sent: should the connection break, who comes back is answered from memory.
         bodies = [(seats[seat], seats[seat].episode.settle(reply)) for seat, reply in replies if seat in seats]
+        now = time.monotonic()
         for slot, body in bodies:
             if body is not None:
+                slot.told = now
                 self._connection.send(topology.PERCEPTS, slot.key, body)
 
     def probe(self, world: HostedWorld) -> None:
         """Find out which agents of its seats are gone, because somebody asks for one."""
+        now = time.monotonic()
         for slot in world.members.values():
-            self._connection.send(topology.PERCEPTS, slot.key, slot.episode.dialogue.probe())
+            if now - slot.probed >= PROBE_S:
+                slot.probed = now
+                self._connection.send(topology.PERCEPTS, slot.key, slot.episode.dialogue.probe())
 
     def left(self, world: HostedWorld, slot: Slot, now: float) -> None:
         """A seat is empty, or was never had: the others go on, or the world ends with the last one."""

@@ -122,6 +122,14 @@ def test_a_queue_that_is_deleted_before_it_is_consumed_is_cancelled_and_no_other
     assert bodies(box, 1) == [b"make"]
 
 
+def test_a_queue_that_is_given_up_at_once_harms_nobody(site):
+    acts, act_key = site.acts()
+    for number in range(200):
+        site.env.cancel(site.env.listen(topology.PRESENCE, [f"nobody.{number}"], site.env.mailbox(), "", soon()))
+    site.agent.send(topology.ACTS, act_key, b"still there")
+    assert acts.get(soon()).body == b"still there"
+
+
 def test_a_make_for_a_world_that_nobody_hosts_comes_back(site, key):
     assert site.env.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.UNROUTABLE
 

@@ -25,8 +25,9 @@ from agent_worker.errors import (
     UnknownSeat,
     WorkerLost,
 )
+from agent_worker.gym_env import GymRemoteEnv
 from agent_worker.remote_vector_env import RemoteVectorEnv
-from broker import connect, shared, topology
+from broker import Receipt, connect, shared, topology
 from env_worker import worlds
 from protocol.agent_dialogue import AgentDialogue
 from protocol.codec import decode
@@ -253,15 +254,14 @@ def test_who_waits_long_asks_whether_its_host_lives_and_acts_once(serve, table, 
 
 
 def test_seats_that_close_leave_nothing_behind_and_the_name_can_be_used_anew(serve, table):
-    worker = serve(SUM, capacity=1)
-    for _ in range(2):
+    stepper = serve(SUM, capacity=1)._stepper
+    for _ in range(5):
         envs = table(world="again")
         assert [outcome[0][0] for outcome in begin(envs)] == [0, 0]
-        assert worker._stepper.free == 0
+        assert stepper.free == 0
         for env in envs:
             env.close()
-        eventually(lambda: worker._stepper.slots == {}, "the seats are gone")
-        assert (worker._stepper._worlds.hosted, worker._stepper.free) == ({}, 1)
+        eventually(lambda: (stepper.slots, stepper._worlds.hosted, stepper.free) == ({}, {}, 1), "all is gone")
 
 
 def test_a_full_host_takes_the_seats_of_its_world_and_nothing_else(serve, table, remote):
@@ -276,6 +276,41 @@ def test_a_full_host_takes_the_seats_of_its_world_and_nothing_else(serve, table,
     first.close()
     second.close()
     assert waiting.result(20)[0] == [0]
+
+
+@pytest.mark.parametrize("fields", [{}, {"world": "another"}])
+def test_a_world_is_asked_for_its_seats_and_for_nothing_else(serve, table, broker_url, fields):
+    worker = serve(SUM, capacity=1)
+    envs = table(world="w")
+    begin(envs)
+    connection = connect(broker_url, timeout_s=10.0)
+    dialogue = AgentDialogue(secrets.token_hex(16), connection.incarnation)
+    deadline = time.monotonic() + 10
+    key = topology.world_key(SUM, "w")
+    sent = connection.publish(topology.WORLDS, key, dialogue.make(SUM, **fields), deadline=deadline)
+    assert sent is Receipt.ROUTED
+    assert [outcome[0][0] for outcome in step(envs, 1, 1)] == [1, 1]
+    assert len(worker._stepper.slots) == 2
+    connection.close()
+
+
+def test_a_seat_that_waits_for_others_is_not_idle(serve, table):
+    serve(SUM, idle_timeout=1.0, seat_timeout=2.0)
+    envs = table()
+    begin(envs)
+    pending = ThreadPoolExecutor(1).submit(envs[0].step, 4)
+    assert pending.result(20)[4]["missing_seats"] == ["player_1"]
+    with pytest.raises(EpisodeEnded, match=r"no request for 1 s"):
+        envs[1].step(1)
+
+
+def test_seats_of_both_libraries_meet_in_one_world(serve, table, broker_url):
+    serve(SUM)
+    old = GymRemoteEnv(SUM, broker_url, world="w", seat="player_0", make_timeout=20.0, step_timeout=20.0)
+    (new,) = table(world="w", seats=["player_1"])
+    begin([old, new])
+    assert [outcome[0][:2].tolist() for outcome in step([old, new], 3, 4)] == [[1, 7]] * 2
+    old.close()
 
 
 def test_missing_seats_are_named_and_may_be_waited_for_again(serve, table):
@@ -295,6 +330,18 @@ def test_a_connection_that_breaks_while_seats_wait_costs_no_step(serve, table, b
     shared(broker_url, timeout_s=5.0).close()
     assert envs[1].step(1)[0][:2].tolist() == [1, 5]
     assert pending.result(20)[0][:2].tolist() == [1, 5]
+
+
+def test_a_host_whose_connection_breaks_while_seats_wait_plays_what_they_asked_once(serve, table):
+    worker = serve(SUM)
+    envs = table()
+    begin(envs)
+    pending = ThreadPoolExecutor(1).submit(envs[0].step, 4)
+    eventually(lambda: any(slot.episode.steps for slot in worker._stepper.slots.values()), "one has acted")
+    worker._stepper._connection.close()
+    assert envs[1].step(1)[0][:2].tolist() == [1, 5]
+    assert pending.result(20)[0][:2].tolist() == [1, 5]
+    assert [outcome[0][0] for outcome in step(envs, 1, 1)] == [2, 2]
 
 
 def test_a_host_whose_connection_breaks_claims_the_name_of_its_world_again(serve, table):
