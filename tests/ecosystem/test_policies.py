@@ -55,6 +55,15 @@ class Sampling(gymnasium.Env):
         return self._observe(), float(np.sum(action)), self.left == 0, False, {}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small networks are faster so, and the same on all machines."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """Files are made in a folder of the test's own, and networks are the same at every run."""
@@ -347,22 +356,23 @@ def url(rabbit, tmp_path_factory):
         yield rabbit.url
 
 
+@pytest.mark.timeout(400)
 def test_workers_share_the_evaluation_of_a_model(url, here):
-    model = PPO("MlpPolicy", "CartPole-v1", seed=0, n_steps=512)
-    model.learn(4_000)
+    model = PPO("MlpPolicy", "CartPole-v1", seed=0, n_steps=512, n_epochs=5)
+    model.learn(3_000)
     model.save(here / "model.zip")
     command = [sys.executable, "-m", "agent_worker", "run", "CartPole-v1", "--seed", "0", "--episodes", "20", "--json"]
     ways = [[f"{here}/model.zip", "--num-envs", "4"]] * 2 + [[f"ppo:{here}/model.zip", "--num-envs", "1"]]
     agents = [
         subprocess.Popen(
-            [*command, "--evaluation", "model", "--policy", *way], env=environment(url), cwd=ROOT,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [*command, "--evaluation", "model", "--policy", *way], env={**environment(url), "OMP_NUM_THREADS": "1"},
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for way in ways
     ]  # fmt: skip
     reports = []
     for agent in agents:
-        out, said = agent.communicate(timeout=100)
+        out, said = agent.communicate(timeout=200)
         assert agent.returncode == 0, said
         reports.append(json.loads(out))
     assert sum(one["played"] for one in reports) == 20
