@@ -166,9 +166,9 @@ class Episode:
         if isinstance(message, Resume):
             self._connection.unwatch(self._key)
             self._address()
-            if self._dialogue.unheard is not None:
-                self._connection.send(topology.ACTS, self._key, self._dialogue.unheard)
-            elif self._dialogue.pending is not None:
+            for resume in self._dialogue.resumes():
+                self._connection.send(topology.ACTS, self._key, resume)
+            if self._dialogue.unheard is None and self._dialogue.pending is not None:
                 self._connection.send(topology.ACTS, self._key, self._dialogue.repeat())
             return None
         if isinstance(message, Error):
@@ -189,11 +189,12 @@ class Episode:
         """The other half: say ``resume`` at the worker's control key. What is pending goes again when it answers."""
         self._connection, self._mailbox, self._inbox = connection, mailbox, inbox
         self.lost_until, self._window = NEVER, max(self._window, RECONNECT_WINDOW_S)
-        resume = self._dialogue.reconnect(connection.incarnation)
+        self._dialogue.reconnect(connection.incarnation)
         control = topology.act_control_key(self._dialogue.episode)
         connection.watch(control, mailbox, self._dialogue)
         self._address()
-        connection.send(topology.ACTS, control, resume)
+        for resume in self._dialogue.resumes():
+            connection.send(topology.ACTS, control, resume)
 
     def _say_close(self, reason: str) -> bool:
         """Ask for the end, unless it has come. Next: ``_hear_closed`` for what arrives, then ``_forget``."""

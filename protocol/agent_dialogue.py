@@ -45,6 +45,8 @@ class AgentDialogue:
         """What was dropped, by reason."""
         self.unheard: bytes | None = None
         """Our ``resume``, until the env side is known to have heard it."""
+        self._former: list[str] = []
+        """By what the env side may know us as long as that is so: each broken connection had an incarnation."""
         self._next = 0
 
     def make(self, env_id: str, *, attempt: int = 1, **fields: Any) -> bytes:
@@ -93,14 +95,25 @@ class AgentDialogue:
     def reconnect(self, incarnation: str) -> bytes:
         """We have a new connection: a ``resume`` for the env side.
 
-        Whenever it says ``resume``: send ``unheard`` again if there is one, because it may have been lost while both
-        were away, else ``repeat()``.
+        Send all ``resumes()``. Whenever it says ``resume``: send them again if there are any, because they may have
+        been lost while both were away, else ``repeat()``.
         """
-        previous, self.incarnation = self.incarnation, incarnation
+        self._former = [*(self._former if self.unheard is not None else ()), self.incarnation]
+        self.incarnation = incarnation
         if self.pending is not None:
             self.pending = replace(self.pending, incarnation=incarnation)
-        self.unheard = encode(Resume(self.episode, self._next - 1, incarnation, previous))
+        self.unheard = self._resume(self._former[-1])
         return self.unheard
+
+    def resumes(self) -> list[bytes]:
+        """``unheard``, once for each incarnation by which the env side may know us: it ignores those it does not know.
+
+        More than one if a ``resume`` was lost with the connection that it was sent on.
+        """
+        return [self._resume(former) for former in self._former] if self.unheard is not None else []
+
+    def _resume(self, former: str) -> bytes:
+        return encode(Resume(self.episode, self._next - 1, self.incarnation, former))
 
     def receive(self, body: bytes) -> Message | Stray | None:
         """What ``body`` means for us: the reply to the pending request (``pending`` is None then); an ``accepted``,

@@ -75,6 +75,25 @@ def test_a_broker_that_breaks_the_new_connection_too_costs_nothing(serve, remote
     assert env.step(0)[0] == [1]
 
 
+def test_a_resume_that_is_lost_with_its_connection_is_said_by_the_next(serve, remote, broker_url, monkeypatch):
+    serve(COUNTING)
+    env = remote(COUNTING)
+    env.reset()
+    move, moves = Session._move, []
+
+    def losing(session, connection, *rest):
+        moves.append(connection)
+        if len(moves) == 1:
+            send = connection.send
+            connection.send = lambda *_: (connection.close(), send(*_))  # what it says first goes down with it
+        move(session, connection, *rest)
+
+    monkeypatch.setattr(Session, "_move", losing)
+    shared(broker_url, timeout_s=5.0).close()
+    assert env.step(0)[0] == [1]
+    assert len(moves) == 2
+
+
 def test_a_full_queue_of_requests_is_busy_at_once(monkeypatch):
     monkeypatch.setattr(topology, "REQUESTS_LENGTH", 0)
     url = "memory://full"

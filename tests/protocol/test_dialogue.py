@@ -374,6 +374,24 @@ def test_a_resume_that_was_lost_while_both_were_away_is_said_again():
     assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
 
 
+@pytest.mark.parametrize("heard", [False, True])
+def test_an_agent_whose_connection_breaks_again_is_known_whether_its_first_resume_was_heard_or_not(heard):
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)
+    first = pair.agent.reconnect("c" * 16)
+    if heard:
+        pair.env.receive(first)  # its answer is lost
+    pair.agent.reconnect("d" * 16)
+    answers = [answer for body in pair.agent.resumes() if isinstance(answer := pair.env.receive(body), Answer)]
+    assert pair.env.agent == "d" * 16
+    assert all(isinstance(pair.agent.receive(answer.body), Resume) for answer in answers)
+    assert pair.agent.resumes() == []
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+    pair.agent.reconnect("e" * 16)
+    assert len(pair.agent.resumes()) == 1
+
+
 def test_a_resume_of_a_stranger_takes_nothing_over():
     pair = Pair()
     assert pair.env.receive(encode(Resume(EPISODE, 0, "d" * 16, "c" * 16))) is None
