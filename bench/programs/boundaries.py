@@ -25,7 +25,7 @@ LAYERS = (ENV, VALUES, DIALOGUE, SHELL, TRANSPORT, WRITE, READ, WAIT)
 
 AMQP = (
     ("broker.amqp.connection:AmqpConnection.send", TRANSPORT),
-    ("broker.amqp.consuming:AmqpMailbox.get", TRANSPORT),
+    ("broker.amqp.mailbox:AmqpMailbox.get", TRANSPORT),
     ("broker.amqp.wire:Wire.write", WRITE),
     ("broker.amqp.wire:Wire.write_pieces", WRITE),
     ("broker.amqp.wire:Wire.receive", READ),

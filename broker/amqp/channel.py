@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pika import frame, spec
 
+from broker import topology
 from broker.errors import AccessRefused, BrokerError, QueueTaken, TopologyMissing
 from broker.port import Arrival, Kind
 
@@ -95,6 +96,7 @@ def _ignore(reply: Reply) -> None:
 
 
 def _explain(code: int, text: str, label: str) -> BrokerError:
+    text = topology.shown(text)
     if code == 404 and "no exchange" in text:
         return TopologyMissing(f"{label}: {text}; no env worker has declared it there")
     if code == 403:
@@ -127,9 +129,9 @@ def bind(queue: str, exchange: str, keys: Sequence[str]) -> list[Any]:
     ]
 
 
-def delete_queue(queue: str) -> Any:
+def delete_queue(queue: str, *, answered: bool = False) -> Any:
     """Delete a queue and what is in it."""
-    return spec.Queue.Delete(queue=queue, nowait=True)
+    return spec.Queue.Delete(queue=queue, nowait=not answered)
 
 
 def prefetch(count: int) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from broker import topology
 from broker.amqp import channel as methods
 from broker.amqp import framing
-from broker.amqp.consuming import AmqpMailbox, Consuming
+from broker.amqp.consuming import Consuming
 from broker.amqp.publisher import MOST_KEYS, Announcer, Confirms, Pending
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing, again
 from broker.port import Arrival, Kind, Receipt
@@ -19,6 +19,7 @@ from broker.port import Arrival, Kind, Receipt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from broker.amqp.mailbox import AmqpMailbox
     from broker.port import Mailbox
 
 SMALL = framing.FRAME_MIN - 8

@@ -15,59 +15,17 @@ from broker import topology
 from broker.amqp import channel as methods
 from broker.amqp.framing import routing_key
 from broker.amqp.link import Link
+from broker.amqp.mailbox import AmqpMailbox
 from broker.amqp.pump import Waiter
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
-from broker.joining import refuse_chains
 from broker.port import Arrival, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from broker.amqp.channel import Channel
     from broker.port import Mailbox, Subscription
     from broker.topology import QueueSpec
-
-
-class AmqpMailbox(Waiter):
-    """Mailbox of an AMQP connection."""
-
-    __slots__ = ("connection", "joined", "many")
-
-    def __init__(self, connection: Consuming) -> None:
-        super().__init__()
-        self.connection = connection
-        self.joined = self.many = False
-
-    def get(self, deadline: float) -> Arrival | None:
-        connection, items = self.connection, self.items
-        while True:
-            try:
-                arrival: Arrival = items.popleft()
-            except IndexError:
-                connection.check()
-                if connection.wait(self, deadline):
-                    continue
-                return None
-            # after a loss, what needs settling belongs to the broker again
-            if connection.refusal is None or not (arrival.tag or connection.inherited):
-                return arrival
-
-    def run(self, handle: Callable[[Arrival], None], deadline: float) -> None:
-        while time.monotonic() < deadline:
-            arrival = self.get(deadline)
-            if arrival is None:
-                return
-            handle(arrival)
-
-    def join(self, other: Mailbox) -> None:
-        connection = self.connection
-        box = connection.own(other)
-        with connection.lock:  # whoever reads puts with it held
-            refuse_chains(self, box)
-            self.joined = box.many = True
-            box.items.extend(self.items)
-            self.items, self.alarm = box.items, box.alarm
-        box.alarm.ring()
 
 
 class AmqpSubscription:
@@ -88,6 +46,8 @@ class Consuming(Link):
     def prepare(self, deadline: float) -> None:
         self._subscriptions: dict[str, AmqpSubscription] = {}
         self._serving: dict[str, Channel] = {}
+        self._ending: dict[str, Waiter] = {}
+        """Queues of our own that the broker has been told to delete on the channel of deliveries."""
         self._tags, self._observers = itertools.count(1), itertools.count(1)
         self._control: Channel | None = None
         self._control_turn = threading.Lock()
@@ -154,6 +114,7 @@ class Consuming(Link):
     ) -> AmqpSubscription:  # fmt: skip
         """Declare and bind an exclusive queue, then consume it. Nobody waits for the consumer: the queue keeps all."""
         binds = methods.bind(spec.name, exchange, [topology.shortstr(key) for key in keys])
+        self._outlive(spec.name, deadline)
         try:
             self._declare([methods.declare_queue(spec), *binds], deadline, f"declaring {topology.shown(spec.name)!r}")
         except TopologyMissing:
@@ -239,12 +200,15 @@ class Consuming(Link):
             raise TypeError(f"expected a subscription of {self.label}, got {subscription!r}")
         channel, tag, queue = subscription.channel, subscription.tag, subscription.queue
         with self.lock:
-            if channel.error is not None or tag not in self._subscriptions:
+            if channel.error is not None or tag not in self._subscriptions or queue in self._ending:
                 return
             subscription.announced = False
             serving = channel in self._serving.values()
             if channel is self._deliveries:
-                channel.call([methods.delete_queue(queue)])  # its consumer ends with it
+                # Its consumer ends with it. On this channel, as the broker may not have heard of that consumer yet.
+                self._ending[queue] = ended = Waiter()
+                delete = methods.delete_queue(queue, answered=True)
+                channel.call([delete], lambda reply: self._on_deleted(queue, ended, reply))
             elif serving:
                 channel.call([methods.cancel(tag)], lambda _: self._on_cancel(tag))
             else:
@@ -252,6 +216,17 @@ class Consuming(Link):
         if not serving and channel is not self._deliveries:
             self._drop(queue)  # where its next declare will be: channels overtake one another
         self.written()
+
+    def _on_deleted(self, queue: str, ended: Waiter, reply: Any) -> None:
+        """The broker has deleted it. Called with the lock held."""
+        self._ending.pop(queue, None)
+        ended.put(reply)
+
+    def _outlive(self, queue: str, deadline: float) -> None:
+        """Wait until our former queue of that name is gone: its delete might come after the declare of the new one."""
+        ended = self._ending.get(queue)
+        if ended is not None:
+            self.reply(ended, deadline, f"deleting {topology.shown(queue)!r}")
 
     def own(self, mailbox: Mailbox) -> AmqpMailbox:
         """``mailbox`` itself, if it is of this connection."""

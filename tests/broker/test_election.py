@@ -122,6 +122,29 @@ def test_a_queue_that_is_deleted_before_it_is_consumed_is_cancelled_and_no_other
     assert bodies(box, 1) == [b"make"]
 
 
+def test_a_queue_of_one_s_own_may_be_had_again_at_once_too(site):
+    acts, act_key = site.acts()
+    keys = [topology.act_key("e" * 32, site.env.incarnation), topology.act_control_key("e" * 32)]
+    for number in range(100):
+        box = site.env.mailbox()
+        found = site.env.inbox(topology.ACTS, keys, box, number, prefetch=8, deadline=soon())
+        site.agent.send(topology.ACTS, keys[0], b"act")
+        assert box.get(soon()).token == number
+        site.env.cancel(found)
+        site.env.cancel(found)
+    site.agent.send(topology.ACTS, act_key, b"still there")
+    assert acts.get(soon()).body == b"still there"
+
+
+def test_what_the_broker_says_of_a_queue_does_not_show_the_id_of_its_episode(site, connect):
+    episode = secrets.token_hex(16)
+    key = topology.act_key(episode, "a" * 16)
+    site.env.inbox(topology.ACTS, [key], site.env.mailbox(), "", prefetch=1, deadline=soon())
+    with pytest.raises(broker.QueueTaken, match=topology.public_id(episode)) as caught:
+        connect().inbox(topology.ACTS, [key], site.env.mailbox(), "", prefetch=1, deadline=soon())
+    assert episode not in str(caught.value)
+
+
 def test_a_queue_that_is_given_up_at_once_harms_nobody(site):
     acts, act_key = site.acts()
     for number in range(200):
