@@ -172,7 +172,7 @@ class Stepper:
         if isinstance(wanted, intake.Refusal):
             self._connection.send(topology.PERCEPTS, wanted.key, wanted.body, settles=arrival)
             return
-        if wanted is None or wanted.make.episode in self.slots:
+        if wanted is None or wanted.make.episode in self.slots or wanted.make.episode in self._worlds.over:
             self._connection.ack(arrival)
             return
         make = wanted.make

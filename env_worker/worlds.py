@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from broker import topology
@@ -56,6 +57,8 @@ class Worlds:
         """Requests for worlds that can be neither hosted nor reached at the moment."""
         self._refuse_at: dict[str, float] = {}
         """When to refuse such a request, by episode."""
+        self.over: deque[str] = deque(maxlen=1024)
+        """Episodes of seats that have ended on this connection: a ``make`` may come twice, also after its end."""
 
     @property
     def spared(self) -> int:
@@ -66,6 +69,7 @@ class Worlds:
         """Go on on a new connection: claim the names of the worlds there are."""
         self._connection, self._mailbox = connection, mailbox
         self._undecided, self._refuse_at = [], {}
+        self.over.clear()
         for world in self.hosted.values():
             self.lose_name(world)
 
@@ -170,12 +174,13 @@ class Worlds:
         """Find out which agents of its seats are gone, because somebody asks for one."""
         now = time.monotonic()
         for slot in world.members.values():
-            if now - slot.probed >= PROBE_S:
+            if not slot.episode.ended and now - slot.probed >= PROBE_S:
                 slot.probed = now
                 self._connection.send(topology.PERCEPTS, slot.key, slot.episode.dialogue.probe())
 
     def left(self, world: HostedWorld, slot: Slot, now: float) -> None:
         """A seat is empty, or was never had: the others go on, or the world ends with the last one."""
+        self.over.append(slot.episode.dialogue.episode)
         if world.members:
             self.advance(world, now)
         else:

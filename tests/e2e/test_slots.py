@@ -10,6 +10,7 @@ from broker import connect, topology
 from broker.errors import BrokerTimeout
 from broker.port import Kind
 from protocol.agent_dialogue import AgentDialogue
+from protocol.codec import decode
 from tests.support.commands import eventually
 
 SUM, COUNTING = "tests.support.worlds:Sum", "tests.support.envs:Counting"
@@ -66,6 +67,29 @@ def test_a_make_that_lies_in_the_queue_of_another_world_is_not_given_back_to_it(
     finally:
         stranger.close()
     assert given_back == []
+
+
+def test_a_make_that_comes_again_after_its_seat_was_refused_is_not_answered_again(serve, remote, broker_url):
+    """Agents ask the host of a world every second, and may stand in line, too."""
+    serve(SUM, capacity=1)
+    env = remote(SUM, world="w", seat="player_0").open()
+    agent, deadline = connect(broker_url, timeout_s=10.0), time.monotonic() + 30
+    try:
+        for _ in range(10):
+            dialogue, mailbox = AgentDialogue(secrets.token_hex(16), agent.incarnation), agent.mailbox()
+            key = topology.percept_key(dialogue.episode, agent.incarnation)
+            agent.inbox(topology.PERCEPTS, [key], mailbox, "", prefetch=0, deadline=deadline)
+            make = dialogue.make(SUM, world="w", seat="player_0")
+            for _ in range(3):
+                agent.publish(topology.WORLDS, topology.world_key(SUM, "w"), make, deadline=deadline)
+            other = remote(SUM, world="w").open()  # comes after the three
+            other.close()
+            heard = [decode(mailbox.get(deadline).body).performative for _ in range(2)]
+            assert heard == ["accepted", "error"]
+            assert mailbox.get(time.monotonic()) is None
+    finally:
+        agent.close()
+    assert env.description.world["seat"] == "player_0"
 
 
 def test_a_make_that_was_handed_on_to_a_host_that_died_is_taken_by_another_worker(serve, remote, broker_url):
