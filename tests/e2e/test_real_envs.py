@@ -10,6 +10,8 @@ from contextlib import ExitStack
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import Autoreset
 
 import gymbroker
 from agent_worker import RemoteEnv
@@ -17,6 +19,7 @@ from agent_worker.gym_env import GymRemoteEnv
 from env_worker.compat import import_gym
 from tests.support import old_envs
 from tests.support.commands import worker
+from tests.support.equal import identical
 from tests.support.hosting import site
 from tests.support.trajectories import checked, compare, compare_descriptions, compare_frames
 
@@ -139,6 +142,26 @@ def test_the_options_of_a_reset_have_their_effect(far, env_id, options):
         wanted = theirs.reset(seed=1, options=options)[0].tolist()
         assert ours.reset(seed=1, options=options)[0].tolist() == wanted
         assert ours.reset(seed=1)[0].tolist() != wanted
+
+
+class Endless(Autoreset):
+    """It says which mode it has, as phys2d's Pendulum does; Gymnasium's own wrapper says nothing."""
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+
+
+def test_an_env_that_resets_itself_does_so_from_afar_and_says_it(monkeypatch):
+    def make():
+        return Endless(local(gymnasium, "CartPole-v1"))
+
+    spec = gymnasium.envs.registration.EnvSpec("Endless-v0", entry_point=make)
+    monkeypatch.setitem(gymnasium.registry, "Endless-v0", spec)
+    with site("Endless-v0") as far, far("Endless-v0") as ours, make() as theirs:
+        assert ours.metadata["autoreset_mode"] is theirs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+        assert identical(ours.reset(seed=2), theirs.reset(seed=2))
+        said = [(ours.step(0), theirs.step(0)) for _ in range(60)]
+    assert all(identical(one, other) for one, other in said)
+    assert sum(one[2] for one, _ in said) > 3
 
 
 class Today:
