@@ -13,7 +13,7 @@ import gymnasium
 from env_worker import drawing, price
 from env_worker.compat import import_gym, renders_by_mode
 from env_worker.factory import BadFactory, Factory
-from env_worker.foreign import accept
+from env_worker.foreign import accept, modern_metadata
 from env_worker.pool import NoEnvPool, import_envpool
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Entry:
             made_by = self.env_id if self.factory is None else f"the factory {self.factory.path}"
             env = accept(made, made_by, render_mode)
             env = env if self.factory is None else self.factory.process(env)
-            supported = (getattr(env, "metadata", None) or {}).get("render_modes", ())
+            supported = modern_metadata(env).get("render_modes", ())
             # make of gym collects frames for a mode that ends so, and does not say it in the metadata.
             wanted = render_mode.removesuffix("_list") if render_mode and self.api == "gym" else render_mode
             if wanted is not None and wanted not in supported:

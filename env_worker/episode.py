@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from broker import topology
 from env_worker import drawing
 from env_worker.catalogue import BadKwargs
+from env_worker.foreign import modern_metadata
 from env_worker.host import BadCall, Refused, RefusedRequest
 from env_worker.hosts import host
 from env_worker.spaces import UnsupportedSpace
@@ -229,7 +230,7 @@ def _what(error: BaseException) -> str:
 
 def _metadata_of(env: Any) -> dict[Any, Any]:
     """What can travel of it: the autoreset mode, an enum, goes by its name."""
-    found = dict(getattr(env, "metadata", None) or {})
+    found = modern_metadata(env)
     if isinstance(found.get("autoreset_mode"), AutoresetMode):
         found["autoreset_mode"] = found["autoreset_mode"].name.lower()
     return found

@@ -74,7 +74,7 @@ class PresentEnv(ForeignEnv):
         self._tells_mode = renders_by_mode(env)
         self.observation_space = to_space(to_spec(env.observation_space), spaces)
         self.action_space = to_space(to_spec(env.action_space), spaces)
-        self.metadata = _modern(getattr(env, "metadata", None) or {})
+        self.metadata = modern_metadata(env)
         self.render_mode = render_mode if self._tells_mode else getattr(env, "render_mode", None)
         self.spec = getattr(env, "spec", None)
 
@@ -93,8 +93,9 @@ class PresentEnv(ForeignEnv):
         return None if self.render_mode is None else self.env.render(mode=self.render_mode)
 
 
-def _modern(metadata: dict[str, Any]) -> dict[str, Any]:
-    """With the names that gym 0.26 gave them beside the older ones."""
+def modern_metadata(env: Any) -> dict[Any, Any]:
+    """The metadata of an env; those of before gym 0.26 also under the names that it gave them."""
+    metadata = getattr(env, "metadata", None) or {}
     older = {"render_modes": "render.modes", "render_fps": "video.frames_per_second"}
     return {**{new: metadata[old] for new, old in older.items() if old in metadata}, **metadata}
 

@@ -205,6 +205,35 @@ def test_an_env_of_before_gym_026_is_told_the_render_mode_when_it_draws(far):
         far(gymnasium, OLD[0], render_mode="depth_array").open()
 
 
+class RegisteredLongAgo(old_envs.OldPendulum, gym.Env):
+    """As gym 0.26 has such envs made, where it is told ``apply_api_compatibility``."""
+
+    np_random = None
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = gym.spaces.Box(-8.0, 8.0, (3,), np.float32)
+        self.action_space = gym.spaces.Box(-2.0, 2.0, (1,), np.float32)
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, reward.item(), *rest
+
+
+@pytest.mark.filterwarnings("ignore:.*render_mode")  # gym looks for its modes under the new name only
+@pytest.mark.parametrize("render_mode", [None, "rgb_array"])
+def test_an_env_of_before_gym_026_that_was_registered_with_gym_is_the_same_from_afar(monkeypatch, render_mode):
+    spec = gym.envs.registration.EnvSpec("LongAgo-v0", entry_point=RegisteredLongAgo, max_episode_steps=30)
+    monkeypatch.setitem(gym.envs.registration.registry, "LongAgo-v0", spec)
+    asked, made = {"render_mode": render_mode}, {"apply_api_compatibility": True}
+    with site("LongAgo-v0", backend="gym", env_kwargs=made) as far, far("LongAgo-v0", **asked) as ours:
+        theirs = local(gym, "LongAgo-v0", **asked, **made)
+        if render_mode is None:
+            assert compare(ours, theirs) > 3
+        else:
+            compare_frames(ours, theirs)
+
+
 def test_one_of_each_family_is_the_same_through_a_worker_process_over_rabbitmq(rabbit, tmp_path):
     """Ids that only gym has are found there, without a word on the command line."""
     near = {
