@@ -113,7 +113,8 @@ class Episode:
             raise self._illegal(kind, f"{kind.performative} is not legal now")
         if dialogue.pending is not None and kind not in (Reset, Close):
             pending = f"{dialogue.pending.performative} (step {dialogue.pending.step_id})"
-            raise self._illegal(kind, f"{kind.performative} is not legal while {pending} has no reply")
+            why = f"{kind.performative} is not legal while {pending} has no reply: wait, reset or close"
+            raise self._illegal(kind, why)
 
     def _ask(self, kind: type[Request], fields: dict[str, Any]) -> None:
         """Send a request. If that raises ``ConnectionLost``, it is pending all the same, and is sent by ``_resume``."""
@@ -181,7 +182,7 @@ class Episode:
             self._ended_by = f" ({error})"
         return error
 
-    def _new_inbox(self, connection: Connection, mailbox: Mailbox, deadline: float) -> Subscription:
+    def new_inbox(self, connection: Connection, mailbox: Mailbox, deadline: float) -> Subscription:
         """A queue for replies on another connection, the first half of a resume. Waits for the broker."""
         return percept_inbox(connection, mailbox, self._dialogue, deadline)
 

@@ -6,13 +6,13 @@ Their mailboxes are joined into one, so that a wait costs what it costs for one 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from agent_worker import caretaker
 from agent_worker.episode import CLOSE_PROBE_S
 from agent_worker.errors import AlreadyPending, NothingPending, RemoteEnvError
+from agent_worker.joint import Joint
 from broker.errors import BrokerError, ConnectionLost
 from protocol.messages import Message, Reset
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from agent_worker.session import Session
-    from broker.port import Arrival, Connection, Mailbox
+    from broker.port import Arrival
     from protocol.messages import Request
 
 log = logging.getLogger("gymbroker")
@@ -46,17 +46,9 @@ class Gathering:
         """What nobody has been given yet, in the order it came."""
         self._look_at = 0.0
         alive = next((session for session in self.sessions if not session.connection.closed), self.sessions[0])
-        self._connection, self._mailbox = alive.connection, alive.mailbox
-        self._joining = threading.Lock()
-        """Held for a moment to find the mailbox of a connection: a session may be brought back by the caretaker."""
+        self._joint = Joint(alive.connection, alive.mailbox)
         for session in self.sessions:
-            session.gather(self._mailbox_on)
-
-    def _mailbox_on(self, connection: Connection) -> Mailbox:
-        with self._joining:
-            if connection is not self._connection:
-                self._connection, self._mailbox = connection, connection.mailbox()
-            return self._mailbox
+            session.gather(self._joint.on)
 
     def busy(self, number: int) -> bool:
         """Whether the session has been asked, and nobody has been given its outcome yet."""
@@ -127,7 +119,7 @@ class Gathering:
 
     def _take_one(self, deadline: float) -> bool:
         """Wait for one arrival, and take it in. False: ``deadline`` has passed."""
-        arrival = self._mailbox.get(deadline)
+        arrival = self._joint.mailbox.get(deadline)
         if arrival is not None:
             self._take(arrival)
         return arrival is not None
@@ -179,7 +171,7 @@ class Gathering:
     def _wait_closed(self, waiting: set[int], deadline: float) -> None:
         pause = CLOSE_PROBE_S
         while waiting:
-            arrival = self._mailbox.get(min(deadline, time.monotonic() + pause))
+            arrival = self._joint.mailbox.get(min(deadline, time.monotonic() + pause))
             if arrival is not None:
                 number = self._numbers.get(arrival.token)
                 if number in waiting and self.sessions[number].take_closed(arrival):

@@ -42,6 +42,30 @@ def broker_url(broker: str | None) -> str:
     return broker or os.environ.get("GYMBROKER_URL") or DEFAULT_BROKER
 
 
+def refuse_human(render_mode: str | None) -> None:
+    """Raise ``ValueError`` for the render mode that would draw at the worker."""
+    if render_mode == "human":
+        raise ValueError("render_mode: a remote env sends frames: 'rgb_array'; 'human' would draw at the worker")
+
+
+def metadata_of(description: Description) -> dict[str, Any]:
+    """The env's own, without the render mode ``human``: that would draw at the worker."""
+    found = dict(description.metadata)
+    found["render_modes"] = [mode for mode in found.get("render_modes") or () if mode != "human"]
+    mode = str(found.get("autoreset_mode")).upper()
+    if mode in AutoresetMode.__members__:  # of an env that resets itself; it went by its name
+        found["autoreset_mode"] = AutoresetMode[mode]
+    return found
+
+
+def expect_kind(env_id: str, api: str, wanted: str | None) -> None:
+    """Raise ``InvalidArgument`` for an env that is served as ``api``, where ``wanted`` is (None: one agent)."""
+    maker = MAKERS.get(api, "make")
+    if maker != MAKERS.get(wanted or "", "make"):
+        hint = ", or name a world to be one of its agents" if api in MAKERS else ""
+        raise InvalidArgument(f"{env_id} is served as {api}: open it by gymbroker.{maker}(){hint}")
+
+
 class _Metadata:
     """On the class: what ``make`` of either library wants to see. On an env: the remote env's own."""
 
@@ -50,12 +74,7 @@ class _Metadata:
     def __get__(self, env: RemoteMethods | None, owner: type) -> dict[str, Any]:
         if env is None:
             return dict(self._of_class)
-        found = dict(env.description.metadata)
-        found["render_modes"] = [mode for mode in found.get("render_modes") or () if mode != "human"]
-        mode = str(found.get("autoreset_mode")).upper()
-        if mode in AutoresetMode.__members__:  # of an env that resets itself; it went by its name
-            found["autoreset_mode"] = AutoresetMode[mode]
-        return found
+        return metadata_of(env.description)
 
 
 class RemoteMethods:
@@ -84,8 +103,7 @@ class RemoteMethods:
         reconnect_timeout: float = 60.0,
         **kwargs: Any,
     ) -> None:
-        if render_mode == "human":
-            raise ValueError("render_mode: a remote env sends frames: 'rgb_array'; 'human' would draw at the worker")
+        refuse_human(render_mode)
         self._wish = Wish(
             broker=broker_url(broker),
             env_id=env_id,
@@ -130,10 +148,7 @@ class RemoteMethods:
 
     def _expect(self, api: str) -> None:
         """Raise ``InvalidArgument`` for an env that is of another kind than this class presents."""
-        wanted = MAKERS.get(api, "make")
-        if wanted != MAKERS.get(self._api or "", "make"):
-            hint = ", or name a world to be one of its agents" if api in MAKERS else ""
-            raise InvalidArgument(f"{self._wish.env_id} is served as {api}: open it by gymbroker.{wanted}(){hint}")
+        expect_kind(self._wish.env_id, api, self._api)
 
     def _learn(self, description: Description) -> None:
         self._expect(description.api)

@@ -168,7 +168,7 @@ class Session(Episode):
             connection = shared(self._wish.broker, timeout_s=left, name=self._wish.name)
             try:
                 mailbox = self._mailbox_on(connection)
-                self._move(connection, mailbox, self._new_inbox(connection, mailbox, deadline))
+                self._move(connection, mailbox, self.new_inbox(connection, mailbox, deadline))
                 return
             except ConnectionLost as error:
                 if time.monotonic() >= until:

@@ -1,0 +1,259 @@
+"""One thread for each event loop and broker, which reads what comes for all episodes of the loop.
+
+It waits on one mailbox that those of all episodes are joined to, and hands what arrives to the loop in batches. Over
+``memory://`` it is this thread that steps the envs of an embedded worker. All that is known of an episode changes in
+the loop's own thread; here are only those waits that would block it: for messages, and for a broker to come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import queue
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from agent_worker.episode import NEVER
+from agent_worker.joint import Joint
+from broker import shared
+from broker.errors import BrokerError, ConnectionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agent_worker.aio_episode import AsyncEpisode
+    from agent_worker.aio_line import Line
+    from agent_worker.opening import Opened, Wish
+    from broker.port import Arrival
+
+log = logging.getLogger("gymbroker")
+
+LOOK_S = 0.25
+"""How often the thread looks whether it is still needed, and how often what is due is looked at in the loop."""
+
+BATCH, BATCH_S = 256, 0.001
+"""So many arrivals at most, and for so long, are gathered before the loop hears of them."""
+
+RETRY_S = 2.0
+"""How long one attempt takes to reach a broker that is gone."""
+
+IDLE_S = 0.05
+"""How often it looks for another connection where no episode needs one."""
+
+INBOX_S = 10.0
+"""How long the broker may take to make a queue."""
+
+
+class Reader:
+    """Reads for the episodes of one loop at one broker. Its thread ends when nobody needs it: see ``reader_of``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
+        self._loop, self._url = loop, url
+        self._episodes: dict[object, AsyncEpisode] = {}
+        self.lines: dict[str, Line] = {}
+        """Who opens an episode of an env now, and who waits for that, by env id."""
+        self._openings = 0
+        """Coroutines that open an episode now, or stand in line for that."""
+        self._joint: Joint | None = None
+        self._arrived: deque[list[Arrival]] = deque()
+        self._dropped: queue.SimpleQueue[AsyncEpisode] = queue.SimpleQueue()
+        self._look_due = NEVER
+        self._timer: asyncio.TimerHandle | None = None
+        self._lost_at: float | None = None
+        self._moved: set[object] = set()
+        """Tokens of the episodes that have a queue on the newest connection."""
+
+    # In the loop's thread.
+
+    def check_loop(self, env_id: str) -> None:
+        """Raise ``RuntimeError`` in another loop than that in which the env was made."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(f"{env_id}: this env belongs to another event loop, in which it was made")
+
+    def add(self, episode: AsyncEpisode) -> None:
+        """From now on ``episode.take`` gets its arrivals."""
+        self._episodes[episode.token] = episode
+
+    def remove(self, episode: AsyncEpisode) -> None:
+        """It has ended."""
+        self._episodes.pop(episode.token, None)
+
+    def look_at(self, when: float) -> None:
+        """See to it that ``episode.look`` is called at ``when``, or not much later."""
+        if when < self._look_due:
+            self._look_due = when
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(max(0.0, when - time.monotonic()), self._look)
+
+    def _look(self) -> None:
+        now, due = time.monotonic(), NEVER
+        self._look_due, self._timer = NEVER, None
+        for episode in list(self._episodes.values()):
+            due = min(due, episode.look(now))
+        self.look_at(max(due, now + LOOK_S) if due < NEVER else NEVER)
+
+    def _deliver(self) -> None:
+        for arrival in self._arrived.popleft():
+            episode = self._episodes.get(arrival.token)
+            if episode is not None:
+                episode.take(arrival)
+
+    def _unreachable(self, error: BrokerError, since: float) -> None:
+        for episode in list(self._episodes.values()):
+            episode.unreachable(error, since)
+
+    # In any thread.
+
+    def adopt(self, opened: Opened) -> None:
+        """Read for an episode that was opened just now."""
+        with _lock:
+            if self._joint is None:
+                self._joint = Joint(opened.connection, opened.mailbox)
+                threading.Thread(target=self._run, name="agent worker aio reader", daemon=True).start()
+                return
+        try:
+            opened.mailbox.join(self._joint.on(opened.connection))
+        except ConnectionLost as error:
+            log.debug("%s", error)  # it is moved to another connection like all others
+
+    def drop(self, episode: AsyncEpisode) -> None:
+        """End an episode whose env nobody has any more. The garbage collector may call it anywhere."""
+        self._dropped.put(episode)
+
+    def drop_all(self, reason: str) -> None:
+        """The loop is closed, or the program ends."""
+        for episode in list(self._episodes.values()):
+            episode.drop(reason)
+
+    # In the reader's own thread.
+
+    def _run(self) -> None:
+        tick = 0.0
+        try:
+            while True:
+                now = time.monotonic()
+                if now >= tick:
+                    tick = now + LOOK_S
+                    if not self._is_needed():
+                        return
+                    self._drop_dropped()
+                    if any(self._is_stranded(token, one) for token, one in list(self._episodes.items())):
+                        self._mend("the connection broke")
+                self._read()
+        except _LoopClosed:
+            self.drop_all("the agent's event loop was closed")
+            with _lock:
+                _readers.pop((self._loop, self._url), None)
+
+    def _is_needed(self) -> bool:
+        if self._loop.is_closed():
+            raise _LoopClosed
+        with _lock:
+            needed = bool(self._episodes or self._openings)
+            if not needed:
+                _readers.pop((self._loop, self._url), None)
+            return needed
+
+    def _read(self) -> None:
+        assert self._joint is not None
+        mailbox = self._joint.mailbox
+        try:
+            arrival = mailbox.get(time.monotonic() + LOOK_S)
+            if arrival is None:
+                return
+            batch, until = [arrival], time.monotonic() + BATCH_S
+            while len(batch) < BATCH and time.monotonic() < until and (more := mailbox.get(0.0)) is not None:
+                batch.append(more)
+        except ConnectionLost as error:
+            self._mend(str(error))
+            return
+        self._arrived.append(batch)
+        self._call(self._deliver)
+
+    def _drop_dropped(self) -> None:
+        while not self._dropped.empty():
+            self._call(self._dropped.get().drop, "the env was dropped without close()")
+
+    def _is_stranded(self, token: object, episode: AsyncEpisode) -> bool:
+        return episode.connection.closed and token not in self._moved
+
+    def _mend(self, why: str) -> None:
+        """Our connection broke: take another one, and move all episodes to it. What fails is tried again."""
+        assert self._joint is not None
+        if not self._episodes:
+            time.sleep(IDLE_S)  # the next that is opened brings a connection along
+            return
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            log.warning("%s; connecting again for %d episodes", why, len(self._episodes))
+        try:
+            connection = shared(self._url, timeout_s=RETRY_S, name="agent worker")
+            if connection is not self._joint.connection:
+                self._joint.on(connection)
+                self._moved.clear()
+            for token, episode in list(self._episodes.items()):
+                if self._is_stranded(token, episode):
+                    inbox = episode.new_inbox(connection, self._joint.mailbox, time.monotonic() + INBOX_S)
+                    self._moved.add(token)
+                    self._call(episode.move, connection, self._joint.mailbox, inbox)
+            self._lost_at = None
+        except BrokerError as error:
+            self._call(self._unreachable, error, self._lost_at)
+            time.sleep(LOOK_S)
+
+    def _call(self, what: Callable[..., object], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what, *arguments)
+        except RuntimeError:
+            raise _LoopClosed from None
+
+
+class _LoopClosed(Exception):
+    """The event loop takes nothing any more."""
+
+
+_readers: dict[tuple[asyncio.AbstractEventLoop, str], Reader] = {}
+_lock = threading.Lock()
+"""Held for a moment to begin reading for a loop, and to end it."""
+
+
+@contextmanager
+def reader_of(wish: Wish) -> Iterator[Reader]:
+    """The reader of the running loop for the broker of ``wish``, kept while an episode is opened."""
+    key = (asyncio.get_running_loop(), wish.broker)
+    with _lock:
+        reader = _readers.get(key)
+        if reader is None:
+            reader = _readers[key] = Reader(*key)
+        reader._openings += 1
+    try:
+        yield reader
+    finally:
+        with _lock:
+            reader._openings -= 1
+            if reader._joint is None and not reader._openings:
+                _readers.pop(key, None)
+
+
+def _close_all() -> None:
+    """At exit: free the workers' slots at once."""
+    for reader in list(_readers.values()):
+        reader.drop_all("the agent's program ended")
+
+
+def _forked() -> None:
+    """In a forked child: the parent's episodes are not ours, and its threads are not there."""
+    global _lock
+    _lock = threading.Lock()
+    _readers.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
