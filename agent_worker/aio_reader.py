@@ -1,8 +1,9 @@
 """One thread for each event loop and broker, which reads what comes for all episodes of the loop.
 
-It waits on one mailbox that those of all episodes are joined to, and hands what arrives to the loop in batches. Over
-``memory://`` it is this thread that steps the envs of an embedded worker. All that is known of an episode changes in
-the loop's own thread; here are only those waits that would block it: for messages, and for a broker to come back.
+It waits on one mailbox that those of all episodes are joined to, and wakes the loop once for all that arrives until the
+loop looks. Over ``memory://`` it is this thread that steps the envs of an embedded worker. All that is known of an
+episode changes in the loop's own thread; here are only the waits that would block it: for messages, and for a broker to
+come back.
 """
 
 from __future__ import annotations
@@ -36,9 +37,6 @@ log = logging.getLogger("gymbroker")
 LOOK_S = 0.25
 """How often the thread looks whether it is still needed, and how often what is due is looked at in the loop."""
 
-BATCH, BATCH_S = 256, 0.001
-"""So many arrivals at most, and for so long, are gathered before the loop hears of them."""
-
 RETRY_S = 2.0
 """How long one attempt takes to reach a broker that is gone."""
 
@@ -60,7 +58,9 @@ class Reader:
         self._openings = 0
         """Coroutines that open an episode now, or stand in line for that."""
         self._joint: Joint | None = None
-        self._arrived: deque[list[Arrival]] = deque()
+        self._arrived: deque[Arrival] = deque()
+        self._told = False
+        """The loop knows that something has arrived, and has not looked yet."""
         self._dropped: queue.SimpleQueue[AsyncEpisode] = queue.SimpleQueue()
         self._look_due = NEVER
         self._timer: asyncio.TimerHandle | None = None
@@ -99,7 +99,9 @@ class Reader:
         self.look_at(max(due, now + LOOK_S) if due < NEVER else NEVER)
 
     def _deliver(self) -> None:
-        for arrival in self._arrived.popleft():
+        self._told = False  # before the look: what comes after it is told again
+        for _ in range(len(self._arrived)):
+            arrival = self._arrived.popleft()
             episode = self._episodes.get(arrival.token)
             if episode is not None:
                 episode.take(arrival)
@@ -165,16 +167,14 @@ class Reader:
         mailbox = self._joint.mailbox
         try:
             arrival = mailbox.get(time.monotonic() + LOOK_S)
-            if arrival is None:
-                return
-            batch, until = [arrival], time.monotonic() + BATCH_S
-            while len(batch) < BATCH and time.monotonic() < until and (more := mailbox.get(0.0)) is not None:
-                batch.append(more)
         except ConnectionLost as error:
             self._mend(str(error))
             return
-        self._arrived.append(batch)
-        self._call(self._deliver)
+        if arrival is not None:
+            self._arrived.append(arrival)
+            if not self._told:
+                self._told = True
+                self._call(self._deliver)
 
     def _drop_dropped(self) -> None:
         while not self._dropped.empty():

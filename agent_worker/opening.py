@@ -48,6 +48,9 @@ TELL_EVERY_S = 5.0
 
 PROBE_S = 1.0
 
+_told: dict[str, float] = {}
+"""When it was said last, by what was said."""
+
 BITE_S = 0.5
 """How soon a wait notices that its user has given it up."""
 
@@ -94,7 +97,6 @@ class _Opening:
         self._dialogue = AgentDialogue(secrets.token_hex(16), connection.incarnation)
         self._census = Census(connection)
         self._inbox: Subscription | None = None
-        self._told = 0.0
         self._make = b""
         self._in_line = False
 
@@ -263,10 +265,11 @@ class _Opening:
         return message
 
     def _tell(self, what: str) -> None:
-        now = time.monotonic()
-        if now - self._told >= TELL_EVERY_S:
-            self._told = now
-            log.warning("%s at %s; giving up in %.0f s", what, self._connection.label, max(0.0, self._deadline - now))
+        """Say it once, however many episodes are opened at the same time."""
+        now, where = time.monotonic(), f"{what} at {self._connection.label}"
+        if now - _told.get(where, -TELL_EVERY_S) >= TELL_EVERY_S:
+            _told[where] = now
+            log.warning("%s; giving up in %.0f s", where, max(0.0, self._deadline - now))
 
     def _leave(self) -> None:
         """Leave nothing behind. A worker that comes later finds no queue of ours, and drops the request."""

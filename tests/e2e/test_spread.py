@@ -39,16 +39,6 @@ CARTPOLE = "CartPole-v1"
 LOCAL = {CARTPOLE: lambda: gymnasium.make(CARTPOLE, disable_env_checker=True), TELLING: Telling}
 
 
-@pytest.fixture(autouse=True)
-def gate():
-    """The gate of ``Gated`` is closed when a test begins, and opened when it ends, so that its workers can stop."""
-    Gated.gate.clear()
-    while Gated.waiting.acquire(blocking=False):
-        pass
-    yield Gated.gate
-    Gated.gate.set()
-
-
 @pytest.fixture
 def two_workers(serve):
     """Two workers that serve ``Gated`` with one slot each, so that each gets one of two episodes."""
