@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from agent_worker.aio_episode import AsyncEpisode
     from agent_worker.aio_wish import Prepare
-    from agent_worker.opening import Wish
+    from agent_worker.wish import Wish
     from protocol.description import Description
     from protocol.messages import Message
 

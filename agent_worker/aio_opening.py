@@ -20,7 +20,7 @@ from broker.errors import BrokerError
 if TYPE_CHECKING:
     from agent_worker.aio_reader import Reader
     from agent_worker.aio_wish import Prepare
-    from agent_worker.opening import Wish
+    from agent_worker.wish import Wish
 
 THREADS = 64
 """So many episodes of one env are opened at once, each in a thread; others wait, and keep nobody from stepping."""

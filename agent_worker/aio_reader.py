@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from agent_worker.aio_episode import AsyncEpisode
     from agent_worker.aio_line import Line
-    from agent_worker.opening import Opened, Wish
+    from agent_worker.opening import Opened
+    from agent_worker.wish import Wish
     from broker.port import Arrival
 
 log = logging.getLogger("gymbroker")

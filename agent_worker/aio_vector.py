@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent_worker.aio_wish import Prepare
     from agent_worker.batches import Five
     from agent_worker.layout import Requests
-    from agent_worker.opening import Wish
+    from agent_worker.wish import Wish
     from protocol.description import Description
     from protocol.messages import Message, Request
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agent_worker.opening import Wish
 from agent_worker.remote import broker_url
+from agent_worker.wish import Wish
 
 Prepare = Callable[[Wish], None]
 """Called in a thread before an episode is asked for; what it raises ends the opening."""
 
-TIMES = ("make_timeout", "resume_window", "connect_timeout", "reconnect_timeout")
+OWN = ("world", "seat", "make_timeout", "resume_window", "connect_timeout", "reconnect_timeout")
+"""Keyword arguments that are not the env's."""
 
 
 def nothing(wish: Wish) -> None:
@@ -19,7 +20,7 @@ def nothing(wish: Wish) -> None:
 
 
 def wish_of(env_id: str, broker: str | None, kwargs: dict[str, Any], **fields: Any) -> Wish:
-    """The wish for an env. Of ``kwargs`` the time-outs are the wish's own, the others are for the env."""
-    times = {name: kwargs[name] for name in TIMES if name in kwargs}
-    own = {name: value for name, value in kwargs.items() if name not in TIMES}
-    return Wish(broker=broker_url(broker), env_id=env_id, kwargs=own, **times, **fields)
+    """The wish for an env, of what a door was given by name: ``OWN``, and what is for the env."""
+    own = {name: value for name, value in kwargs.items() if name in OWN}
+    rest = {name: value for name, value in kwargs.items() if name not in OWN}
+    return Wish(broker=broker_url(broker), env_id=env_id, kwargs=rest, **own, **fields)

@@ -22,7 +22,7 @@ from agent_worker.errors import (
     from_message,
 )
 from broker import topology
-from broker.errors import BrokerError
+from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind
 from protocol.agent_dialogue import Stray
 from protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -74,7 +74,10 @@ class Episode:
         """When ``_look`` takes the worker for lost, because it cannot be reached and has not come back."""
         self._ended_by = ""
         self._begin(time.monotonic())
-        self._address()
+        try:
+            self._address()
+        except ConnectionLost as error:
+            log.debug("%s: %s", wish.env_id, error)  # it broke in this moment: the first request comes back
 
     def _address(self) -> None:
         assert self._dialogue.worker is not None

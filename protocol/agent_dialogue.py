@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from protocol.codec import decode, encode
 from protocol.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Reset, Resume, Status, Working
+from protocol.names import FormerNames
 from protocol.rules import ENV_SAYS, PROVISIONAL, TRANSITIONS, State
 from protocol.version import SPOKEN
 
@@ -47,6 +48,7 @@ class AgentDialogue:
         """Our ``resume``, until the env side is known to have heard it."""
         self._former: list[str] = []
         """By what the env side may know us as long as that is so: each broken connection had an incarnation."""
+        self._workers = FormerNames()
         self._next = 0
 
     def make(self, env_id: str, *, attempt: int = 1, **fields: Any) -> bytes:
@@ -129,7 +131,7 @@ class AgentDialogue:
             raise RemoteProtocolError(f"an env may not say {message.performative}")
         if self.worker is None:
             return self._open(message)
-        if type(message) is Resume and self.worker in (message.previous, message.incarnation):
+        if type(message) is Resume and self._workers.admit(message, self.worker):
             if message.incarnation == self.worker:
                 self.unheard = None
             self.worker = message.incarnation

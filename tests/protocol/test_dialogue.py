@@ -392,6 +392,17 @@ def test_an_agent_whose_connection_breaks_again_is_known_whether_its_first_resum
     assert len(pair.agent.resumes()) == 1
 
 
+def test_an_env_side_may_come_back_twice_while_its_agent_says_nothing():
+    pair = Pair()
+    pair.do(Reset)
+    words = [pair.env.reconnect("e" * 16), pair.env.reconnect("f" * 16)]
+    for word in words:
+        assert isinstance(pair.agent.receive(word), Resume)
+    assert pair.agent.worker == "f" * 16
+    assert pair.agent.receive(words[0]) is None, "a name that was left behind does not come back"
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.ask(Act, action=1))), Percept)
+
+
 def test_a_resume_of_a_stranger_takes_nothing_over():
     pair = Pair()
     assert pair.env.receive(encode(Resume(EPISODE, 0, "d" * 16, "c" * 16))) is None
