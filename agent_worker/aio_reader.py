@@ -44,9 +44,6 @@ RETRY_S = 2.0
 IDLE_S = 0.05
 """How often it looks for another connection where no episode needs one."""
 
-INBOX_S = 10.0
-"""How long the broker may take to make a queue."""
-
 
 class Reader:
     """Reads for the episodes of one loop at one broker. Its thread ends when nobody needs it: see ``reader_of``."""
@@ -200,7 +197,7 @@ class Reader:
                 self._moved.clear()
             for token, episode in list(self._episodes.items()):
                 if self._is_stranded(token, episode):
-                    inbox = episode.new_inbox(connection, self._joint.mailbox, time.monotonic() + INBOX_S)
+                    inbox = episode.new_inbox(connection, self._joint.mailbox, time.monotonic())
                     self._moved.add(token)
                     self._call(episode.move, connection, self._joint.mailbox, inbox)
             self._lost_at = None

@@ -48,6 +48,9 @@ CLOSE_PROBE_S = 0.25
 RECONNECT_WINDOW_S = 10.0
 """When our own connection broke, the worker's probably did too: it has at least so long to come back."""
 
+INBOX_S = 5.0
+"""How long the broker may take to make a queue."""
+
 NEVER = float("inf")
 
 
@@ -186,8 +189,11 @@ class Episode:
         return error
 
     def new_inbox(self, connection: Connection, mailbox: Mailbox, deadline: float) -> Subscription:
-        """A queue for replies on another connection, the first half of a resume. Waits for the broker."""
-        return percept_inbox(connection, mailbox, self._dialogue, deadline)
+        """A queue for replies on another connection, the first half of a resume. Waits for the broker.
+
+        A broker that is there has ``INBOX_S`` at least: who polls with short time-outs must come back, too.
+        """
+        return percept_inbox(connection, mailbox, self._dialogue, max(deadline, time.monotonic() + INBOX_S))
 
     def _move(self, connection: Connection, mailbox: Mailbox, inbox: Subscription) -> None:
         """The other half: say ``resume`` at the worker's control key. What is pending goes again when it answers."""

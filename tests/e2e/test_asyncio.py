@@ -11,13 +11,24 @@ import pytest
 from gymnasium.vector import SyncVectorEnv
 
 from agent_worker import aio
-from agent_worker.errors import AlreadyPending, EnvClosed, EnvError, InvalidAction, NoFreeWorker, NotReset, StepTimeout
+from agent_worker.errors import (
+    AlreadyPending,
+    CallRefused,
+    EnvClosed,
+    EnvError,
+    InvalidAction,
+    NoFreeWorker,
+    NotReset,
+    StepTimeout,
+)
+from env_worker import Allowed
 from tests.support.commands import eventually
 from tests.support.equal import identical
 from tests.support.loops import empty, run
 from tests.support.paced import GATED, RAISE, WAIT
 
-COUNTING = "tests.support.envs:Counting"
+COUNTING, SUM = "tests.support.envs:Counting", "tests.support.worlds:Sum"
+MASKABLE = "tests.support.callables:Maskable"
 CARTPOLE = "CartPole-v1"
 
 
@@ -134,6 +145,34 @@ def test_lanes_name_what_is_wrong_and_wait_again(serve, broker_url, gate):
             gate.set()
             assert (await envs.wait())[0].ravel().tolist() == [2, 2, 3, 3]
         assert all(map(empty, workers))
+
+    run(main())
+
+
+def test_all_seats_of_a_world_are_driven_from_one_loop(serve, make):
+    serve(SUM)
+
+    async def main():
+        seats = [await make(SUM, world="asyncio", seat=f"player_{seat}") for seat in range(2)]
+        await asyncio.gather(*(seat.reset(seed=4) for seat in seats))
+        for _ in range(3):
+            first, second = await asyncio.gather(seats[0].step(3), seats[1].step(4))
+            assert (first[1], second[1]) == (3.0, 4.0)
+        await asyncio.gather(*(seat.close() for seat in seats))
+
+    run(main())
+
+
+def test_methods_and_attributes_of_an_env_can_be_asked_for(serve, make):
+    serve(MASKABLE, allowed=Allowed(call=("echo",), get=("gravity",)))
+
+    async def main():
+        async with await make(MASKABLE, gravity=1.5) as env:
+            assert await env.call("echo", 1, key=2) == ((1,), {"key": 2})
+            assert await env.call("gravity") == 1.5
+            for refused in (lambda: env.call("action_masks"), lambda: env.call("gravity", 3)):
+                with pytest.raises(CallRefused):
+                    await refused()
 
     run(main())
 
