@@ -127,8 +127,14 @@ class AsyncVectorEnv(KnownLanes):
     async def _request(self, kind: type[Request], requests: Requests) -> dict[int, Message]:
         for number in requests:
             self._check(number, kind)
+        failed: BrokerError | None = None
         for number, fields in requests.items():
-            self._episodes[number].send(kind, fields)
+            try:
+                self._episodes[number].send(kind, fields)
+            except BrokerError as error:  # of something before; this one is pending, and asked for by wait()
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return await self._hear(requests, self.step_timeout)
 
     def _check(self, number: int, kind: type[Request]) -> None:
