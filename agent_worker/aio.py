@@ -9,6 +9,7 @@ Each env belongs to the event loop in which it was made. One coroutine at a time
 from __future__ import annotations
 
 import weakref
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -21,6 +22,7 @@ from agent_worker.aio_wish import nothing, wish_of
 from agent_worker.errors import InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.remote import CLOSE_TIMEOUT_S, expect_kind, metadata_of, refuse_human
 from agent_worker.remote_calls import entry_for, sendable
+from agent_worker.wish import check_seconds
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.messages import Act, Call, Frame, Percept, Render, Reset, Result
@@ -59,6 +61,7 @@ async def make(
     for.
     """
     refuse_human(render_mode)
+    check_seconds(env_id, "step_timeout", step_timeout)
     wish = wish_of(env_id, broker, kwargs, render_mode=render_mode)
     episode = await open_async(wish, prepare)
     try:
@@ -117,8 +120,8 @@ class AsyncEnv:
         odd = opaque_in(options) if options else None
         if odd is not None:
             raise InvalidArgument(f"{self._wish.env_id}: options: {odd} cannot be sent to a worker")
-        seed = None if seed is None else int(seed)
         try:
+            seed = None if seed is None else index(seed)
             reply = await self._episode.request(Reset, self.step_timeout, seed=seed, options=options)
         except EncodeError as error:
             raise InvalidArgument(f"{self._wish.env_id}: what reset() was given cannot be sent: {error}") from error

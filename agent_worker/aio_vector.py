@@ -15,6 +15,7 @@ from agent_worker.errors import InvalidArgument, RemoteEnvError, StepTimeout
 from agent_worker.known_lanes import KnownLanes
 from agent_worker.layout import Layout
 from agent_worker.remote import CLOSE_TIMEOUT_S
+from agent_worker.wish import check_seconds
 from broker.errors import BrokerError
 from protocol.errors import EncodeError
 from protocol.messages import Act, Render, Reset
@@ -57,6 +58,7 @@ class AsyncVectorEnv(KnownLanes):
         """See ``aio.make_vec``."""
         env = cls()
         render_mode, mode = kwargs.pop("render_mode", None), kwargs.pop("autoreset_mode", AutoresetMode.NEXT_STEP)
+        check_seconds(env_id, "step_timeout", step_timeout)
         env._ask_for(num_envs, episodes, mode, render_mode)
         name = env.autoreset_mode.name.lower()
         lanes = num_envs // episodes

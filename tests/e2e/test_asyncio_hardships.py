@@ -163,6 +163,10 @@ def test_bad_input_is_refused_and_the_episode_goes_on(serve, make):
             await make(COUNTING, nonsense=1)
         with pytest.raises(ValueError, match="render_mode"):
             await make(COUNTING, render_mode="human")
+        with pytest.raises(InvalidArgument, match="step_timeout: expected seconds"):
+            await make(COUNTING, step_timeout=None)
+        with pytest.raises(TypeError):
+            await env.reset(seed=0.5)
         assert (await env.step(0))[0] == [1]
         await env.close()
 
