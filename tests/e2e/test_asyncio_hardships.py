@@ -350,7 +350,7 @@ asyncio.run(main())
 """
     with worker(rabbit.url, tmp_path / "log", COUNTING, "--capacity", "1"):
         for _ in range(2):
-            command = [sys.executable, "-W", "error", "-X", "dev", "-c", code]
+            command = [sys.executable, "-W", "error", "-c", code]
             done = subprocess.run(
                 command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=False
             )
