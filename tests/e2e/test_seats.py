@@ -294,8 +294,8 @@ def test_a_world_is_asked_for_its_seats_and_for_nothing_else(serve, table, broke
     connection.close()
 
 
-def test_a_seat_that_waits_for_others_is_not_idle(serve, table):
-    serve(SUM, idle_timeout=1.0, seat_timeout=2.0)
+def test_a_seat_that_is_idle_for_too_long_is_given_free_and_the_others_go_on(serve, table):
+    serve(SUM, idle_timeout=1.0, seat_timeout=30.0)
     envs = table()
     begin(envs)
     pending = ThreadPoolExecutor(1).submit(envs[0].step, 4)

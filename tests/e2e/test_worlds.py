@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -16,6 +17,7 @@ from broker.permissions import rabbitmqctl_commands
 from tests.support.commands import eventually, run, worker
 from tests.support.many import near
 from tests.support.seats import Player, beside
+from tools.rabbit import Rabbit
 
 SUM, NIM = "tests.support.worlds:Sum", "tests.support.worlds:Nim"
 RPS, TICTACTOE = "pettingzoo.classic.rps.rps:parallel_env", "pettingzoo.classic.tictactoe.tictactoe:env"
@@ -210,6 +212,25 @@ def test_two_parties_with_the_least_rights_meet_in_a_world(start, players, rabbi
         sitting = players(SUM, "player_0", "player_1", "--runs", "2", url=agent_url)
         assert [player.end() for player in sitting] == [0, 0], [player.said for player in sitting]
         assert sitting[0].worker == sitting[1].worker
+
+
+def test_a_restart_of_the_broker_costs_no_world_a_step_or_its_name(tmp_path):
+    with Rabbit() as node, worker(node.url, tmp_path / "log", SUM, "--env-kwargs", '{"agents": 3}') as host:
+        first, second = (seated(node.url, "w", f"player_{number}") for number in range(2))
+        with ThreadPoolExecutor(3) as pool:
+            waiting = [pool.submit(env.reset) for env in (first, second)]
+            eventually(lambda: all(env._session.pending for env in (first, second)), "both wait")
+            node.stop()
+            node.start()
+            host.wait_for("connecting again")
+            third = seated(node.url, "w", "player_2")
+            assert third.description.worker == first.description.worker
+            waiting.append(pool.submit(third.reset))
+            assert [each.result(60)[0][0] for each in waiting] == [0, 0, 0]
+            waiting = [pool.submit(env.step, 2) for env in (first, second, third)]
+            assert [each.result(60)[0][:2].tolist() for each in waiting] == [[1, 6]] * 3
+            for env in (first, second, third):
+                env.close()
 
 
 def test_two_agents_of_the_command_line_play_each_other(start, rabbit):
