@@ -15,6 +15,9 @@ SET = "set:"
 
 _MESSAGES = frozenset({"reset", "step", "render", "close"})
 
+_DOORS = frozenset({"get_wrapper_attr", "set_wrapper_attr", "has_wrapper_attr"})
+"""Methods of every Gymnasium env that take a name: who may call one of them may use them all."""
+
 
 def why_not(name: str) -> str | None:
     """Why ``name`` can never be called, read or set from afar, whatever is allowed; or None."""
@@ -26,6 +29,8 @@ def why_not(name: str) -> str | None:
         return f"{name!r} is no name of a method or an attribute"
     if name in _MESSAGES:
         return f"{name!r} has a message of its own"
+    if name in _DOORS:
+        return f"{name!r} takes the name of any attribute; name those that are meant"
     return None
 
 

@@ -13,7 +13,8 @@ from tests.support import dm
 from tests.support.callables import Maskable, gym_wrapped, lifted
 
 FORBIDDEN = ["__class__", "_secret", "_", "unwrapped.gravity", "env.env", ".", "", "a b", "1st", "echo()", "get:x",
-             "reset", "step", "render", "close"]  # fmt: skip
+             "reset", "step", "render", "close",
+             "get_wrapper_attr", "set_wrapper_attr", "has_wrapper_attr"]  # fmt: skip
 EVERYTHING = Allowed(
     ("action_masks", "echo", "fail", "open_handle", "lift", "double", "gravity"),
     ("gravity", "goal", "height", "echo", "broken", "limit"),
