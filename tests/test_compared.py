@@ -31,4 +31,4 @@ def test_each_row_names_a_test_that_exists_or_says_why_we_decline(row):
         return
     path, _, name = shown.strip("`").partition("::")
     tree = ast.parse((ROOT / path).read_text())
-    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, shown
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}, shown
