@@ -32,6 +32,12 @@ log = logging.getLogger("gymbroker")
 AGAIN_S = 0.05
 """Between two attempts at a broker that takes connections, and breaks them."""
 
+REVIVE_S = 10.0
+"""How long the caretaker looks for a broker at a time: it has other sessions to look after."""
+
+REVIVED_S = 2.0
+"""How long it may hold a session that comes back, once the broker is there."""
+
 
 class Session(Episode):
     """One open episode. Made by ``Session.open``; one thread at a time may use it."""
@@ -148,11 +154,17 @@ class Session(Episode):
             self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
 
     def revive(self) -> None:
-        """If the connection broke while nobody used the session: come back, so that the worker knows that we live."""
-        if self._connection.closed and self._using.acquire(blocking=False):
+        """If the connection broke while nobody used the session: come back, so that the worker knows that we live.
+
+        Its user may come at any moment: the session is not held while the broker is looked for.
+        """
+        if not self._connection.closed or self.ended:
+            return
+        shared(self._wish.broker, timeout_s=min(self._wish.reconnect_timeout, REVIVE_S), name=self._wish.name)
+        if self._using.acquire(blocking=False):
             try:
                 if not self.ended and self._connection.closed:
-                    self._resume(None, time.monotonic() + self._wish.reconnect_timeout)
+                    self._resume(None, time.monotonic() + REVIVED_S)
             finally:
                 self._using.release()
 

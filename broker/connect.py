@@ -72,13 +72,20 @@ class _Shared:
 
     def get(self, url: str, timeout_s: float, name: str) -> Connection:
         parsed = parse(url)
+        deadline = time.monotonic() + timeout_s
         with self._lock:
             opening = self._opening.setdefault(parsed, threading.Lock())
-        with opening:
+        if not opening.acquire(timeout=max(timeout_s, 0.0)):
+            why = f"another thread has not reached it in {timeout_s:g} s"
+            raise BrokerUnreachable(f"no broker at {parsed.label}: {why}")
+        try:
             found = self._open.get(parsed)
             if found is None or found.closed:
-                found = self._open[parsed] = connect(url, timeout_s=timeout_s, name=name)
+                left = max(deadline - time.monotonic(), 0.0)
+                found = self._open[parsed] = connect(url, timeout_s=left, name=name)
             return found
+        finally:
+            opening.release()
 
     def close(self) -> None:
         with self._lock:

@@ -69,6 +69,25 @@ def give_up(url: str) -> None:
         broker.shared(url, timeout_s=2)
 
 
+def test_who_waits_for_a_connection_that_another_opens_waits_no_longer_than_it_said(monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(url: str, **_: object) -> None:
+        begun.set()
+        go_on.wait(60)
+        raise broker.BrokerUnreachable("never there")
+
+    monkeypatch.setattr(sys.modules["broker.connect"], "connect", slow)
+    patient = threading.Thread(target=lambda: give_up("amqp://127.0.0.1:1/slow"))
+    patient.start()
+    assert begun.wait(20)
+    with pytest.raises(broker.BrokerUnreachable, match=r"another thread has not reached it in 0\.1 s"):
+        broker.shared("amqp://127.0.0.1:1/slow", timeout_s=0.1)
+    assert patient.is_alive()
+    go_on.set()
+    patient.join(20)
+
+
 def test_shared_connections_are_closed_when_the_interpreter_ends(rabbit):
     code = (
         "import broker, sys, time; c = broker.shared(sys.argv[1], timeout_s=10); "

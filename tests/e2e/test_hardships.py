@@ -19,7 +19,7 @@ import gymbroker
 from agent_worker import RemoteEnv, RemoteVectorEnv
 from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, WorkerLost
 from agent_worker.session import Session
-from broker import connect, shared, topology
+from broker import BrokerUnreachable, connect, shared, topology
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
 from tools.rabbit import Rabbit
 
@@ -194,6 +194,27 @@ def test_a_session_that_the_caretaker_has_looked_at_is_freed_when_it_is_closed(s
     session = weakref.ref(env._session)
     env.close()
     eventually(lambda: gc.collect() >= 0 and session() is None, "the session is gone", timeout=10.0)
+
+
+def test_an_env_can_be_closed_while_the_caretaker_looks_for_its_broker(serve, remote, monkeypatch):
+    serve(COUNTING)
+    env = remote(COUNTING).open()
+    looking, found = threading.Event(), threading.Event()
+
+    def look(*_: object, **__: object) -> None:
+        looking.set()
+        found.wait(60)
+        raise BrokerUnreachable("not there")
+
+    monkeypatch.setattr("agent_worker.session.shared", look)
+    env._session.connection.close()
+    assert looking.wait(20)
+    closing = threading.Thread(target=env.close)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+    assert not found.is_set()
+    found.set()
 
 
 class ClosesWhenCollected(gymnasium.Wrapper):
