@@ -22,6 +22,9 @@ from protocol.errors import ErrorCode
 if TYPE_CHECKING:
     from env_worker.game import Game, Turn
 
+AT_ONCE = 100
+"""Steps in one ``advance``: where all that are awaited are missing the env goes on by itself, maybe for ever."""
+
 
 class World:
     """One env of many agents, and its seats.
@@ -92,9 +95,14 @@ class World:
     # What becomes of it.
 
     def advance(self, now: float) -> None:
-        """Do what is due. Raises nothing but ``KeyboardInterrupt``: who waits is told what the env raises."""
+        """Do what is due, or as much of it as may be done at once; the rest when it is called next.
+
+        Raises nothing but ``KeyboardInterrupt``: who waits is told what the env raises.
+        """
         try:
-            while self._go_on(now):
+            for _ in range(AT_ONCE):
+                if not self._go_on(now):
+                    break
                 self._since = None
         except BaseException as error:  # a door to foreign code: whatever it raises is its own
             self._break(error)

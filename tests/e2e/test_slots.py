@@ -6,6 +6,9 @@ import secrets
 import threading
 import time
 
+import pytest
+
+from agent_worker.errors import StepTimeout
 from broker import connect, topology
 from broker.errors import BrokerTimeout
 from broker.port import Kind
@@ -13,7 +16,7 @@ from protocol.agent_dialogue import AgentDialogue
 from protocol.codec import decode
 from tests.support.commands import eventually
 
-SUM, COUNTING = "tests.support.worlds:Sum", "tests.support.envs:Counting"
+SUM, SOLITAIRE, COUNTING = "tests.support.worlds:Sum", "tests.support.worlds:Solitaire", "tests.support.envs:Counting"
 
 
 def at_next_cancel(connection, trouble):
@@ -114,3 +117,13 @@ def test_a_make_that_was_handed_on_to_a_host_that_died_is_taken_by_another_worke
     eventually(lambda: found != [], "the agent has its seat", timeout=25.0)
     thread.join()
     assert found[0].description.world["name"] == "w"
+
+
+def test_a_game_that_goes_on_by_itself_without_end_stops_nobody_else(serve, remote):
+    serve(SOLITAIRE, COUNTING, seat_timeout=0.2)
+    env, neighbour = remote(SOLITAIRE, world="w", seat="player_0", step_timeout=3.0), remote(COUNTING)
+    env.reset()
+    neighbour.reset()
+    with pytest.raises(StepTimeout):
+        env.step(0)
+    assert neighbour.step(0)[0] == [1]

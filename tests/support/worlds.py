@@ -129,3 +129,12 @@ class Nim:
 
     def close(self):
         pass
+
+
+class Solitaire(Nim):
+    """``player_0`` moves first, and never again: it is always the turn of ``player_1``, without end."""
+
+    def step(self, action):
+        self.sticks = self.first
+        super().step(0)
+        self.agent_selection = "player_1"
