@@ -21,7 +21,7 @@ def cluster():
         ray.shutdown()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("runners", [0, 1], ids=["in the learner's process", "in an env runner's process"])
 def test_ppo_gets_better_on_remote_lanes_of_a_real_worker(cluster, amqp_url, tmp_path, runners):
     with worker(amqp_url, tmp_path / "worker.log", "CartPole-v1"):
