@@ -70,7 +70,7 @@ class World:
         """The agent asks for a new run; it gives up the present one, and what it asked for before is void."""
         seat = self.seats[name]
         self._quit(seat)
-        seat.pending, seat.seed, seat.options, seat.expected = Pending.RESET, seed, options, True
+        seat.pending, seat.seed, seat.options = Pending.RESET, seed, options
 
     def act(self, name: str, action: Any) -> None:
         """The agent acts. Raises ``Refused`` if its run is over and it knows."""

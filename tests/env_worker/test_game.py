@@ -65,8 +65,38 @@ def test_who_is_taken_out_without_a_word_hears_that_it_is_over():
             self.agents = []
 
     one = game(Ended())
+    for _ in range(2):
+        one.reset(None, None)
+        assert told(one.step({"player_0": 0})) == [("player_0", 0.0, True, False), ("player_1", 3.0, False, True)]
+
+
+def test_who_was_dead_in_one_run_hears_of_the_end_of_the_next():
+    class Once(Nim):
+        def step(self, action):
+            super().step(action)
+            if self.first == 9 and action is not None:
+                self.agents = []
+
+    one = game(Once(sticks=1))
     one.reset(None, None)
-    assert told(one.step({"player_0": 0})) == [("player_0", 0.0, True, False), ("player_1", 3.0, False, True)]
+    assert [turn[2] for turn in told(one.step({"player_0": 0}))] == [True, True]
+    one.env.first = 9
+    one.reset(None, None)
+    assert [turn[2] for turn in told(one.step({"player_0": 0}))] == [True, True]
+
+
+def test_who_was_in_one_run_and_is_not_in_the_next_has_nothing_to_see():
+    class Fewer(Sum):
+        def reset(self, seed=None, options=None):
+            found = super().reset(seed, options)
+            self.agents = self.agents[: options["agents"]]
+            return found
+
+    one = game(Fewer())
+    one.reset(None, {"agents": 2})
+    assert one.glance("player_1") is not None
+    one.reset(None, {"agents": 1})
+    assert one.glance("player_1") is None
 
 
 def test_a_glance_at_who_takes_turns_holds_what_it_has_not_heard_and_nothing_twice():

@@ -53,13 +53,14 @@ def test_what_is_played_too_late_is_not_played_but_answered_by_how_things_stand(
     table.told(B)
     table.act(player_1=2)
     assert table.told(B) is None
+    table.pass_by(T / 2)
     table.act(player_0=2)  # it has seen 9 sticks; now there are 5
     reply = table.told(A)
     assert (sticks(reply), reply["info"]["missed_steps"]) == (5, 1)
     assert table.env.sticks == 5
     table.pass_by(T - 1)  # it has its time anew
-    table.act(player_0=0)
-    assert sticks(table.told(B)) == 4
+    table.act(player_0=1)
+    assert sticks(table.told(B)) == 3
 
 
 def test_what_is_played_too_late_in_the_turn_of_another_is_answered_when_it_is_its_turn():
@@ -84,6 +85,23 @@ def test_a_forfeit_ends_the_game_of_who_has_had_no_turn_yet_by_its_first_act():
     table.act(player_1=0)
     reply = table.told(B)
     assert (reply["truncated"], reply["info"]["forfeit"]) == (True, [A])
+
+
+def test_what_is_gained_before_the_first_turn_is_told_with_the_first_act():
+    class Gift(Nim):
+        def step(self, action):
+            super().step(action)
+            if self.count == 1:
+                self._cumulative_rewards[B] += 7.0
+
+    table = Table(Gift(sticks=9))
+    table.reset(A, B)
+    table.told(A)
+    table.act(player_0=0)
+    assert table.told(B)["reward"] == 0.0  # a reset gives none
+    table.act(player_1=0)
+    table.act(player_0=0)
+    assert table.told(B)["reward"] == 7.0
 
 
 def test_who_comes_back_to_a_game_of_turns_goes_on_when_it_is_its_turn():

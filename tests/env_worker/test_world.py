@@ -178,6 +178,8 @@ def test_who_is_slow_hears_of_an_end_that_it_missed_before_anything_else():
     assert (seen(reply)[:2], reply["truncated"], reply["reward"]) == ([1, 1], True, 0.0)
     assert reply["info"]["missed_steps"] == 1
     assert table.env.count == 0
+    table.reset(B)  # it was not in this run, and comes in
+    assert table.told(B)["info"]["joined_at_step"] == 0
 
 
 def test_who_has_closed_its_seat_is_not_waited_for():
@@ -188,6 +190,17 @@ def test_who_has_closed_its_seat_is_not_waited_for():
     table.leave(B)
     assert table.told(A)["info"]["missing_seats"] == [B]
     table.act(player_0=1)
+    assert table.told(A)["info"]["missing_seats"] == [B]
+
+
+def test_who_has_closed_its_seat_is_not_waited_for_before_the_next_run_either():
+    table = Table(Sum(limit=1))
+    table.reset(A, B)
+    table.told(A)
+    table.act(player_0=1, player_1=1)
+    table.told(A)
+    table.leave(B)
+    table.reset(A)
     assert table.told(A)["info"]["missing_seats"] == [B]
 
 
@@ -209,6 +222,9 @@ def test_who_comes_back_takes_its_seat_over_in_the_middle_of_the_run():
     assert table.told(A) is None
     table.act(player_1=1)
     assert "missing_seats" not in table.told(A)["info"]
+    table.told(B)
+    table.reset(B)  # once more: now it gives the run up as anybody else
+    assert table.told(B) is None
 
 
 def test_who_resets_in_the_middle_gives_the_run_up_and_waits_for_the_next():
@@ -228,7 +244,7 @@ def test_who_resets_in_the_middle_gives_the_run_up_and_waits_for_the_next():
 
 
 def test_when_all_reset_in_the_middle_a_new_run_begins_at_once():
-    table = Table(Sum())
+    table = Table(Sum(limit=10**9))  # to play the rest by default would take for ever
     table.reset(A, B)
     table.told(A), table.told(B)
     table.act(player_0=1, player_1=1)
@@ -289,8 +305,27 @@ def test_where_seats_forfeit_one_that_is_missing_ends_the_run_for_all(how):
         assert (reply["truncated"], reply["info"]["forfeit"]) == (True, [C])
     if how == "leaves":
         table.world.join(C)
-    table.reset(A, B, C)
+    table.reset(*((A, B) if how == "resets" else (A, B, C)))
     assert [seen(table.told(seat))[0] for seat in (A, B, C)] == [0, 0, 0]
+    table.act(player_0=1, player_1=1, player_2=1)
+    assert [table.told(seat)["truncated"] for seat in (A, B, C)] == [False] * 3
+
+
+def test_where_seats_forfeit_one_that_is_dead_may_wait_for_the_next_run_or_leave():
+    table = Table(Sum(agents=3, limit=3, dies={A: 1, C: 1}), "forfeit")
+    table.reset(A, B, C)
+    table.act(player_0=1, player_1=1, player_2=1)
+    table.heard = {A: [], B: [], C: []}
+    table.reset(A)
+    table.leave(C)
+    table.act(player_1=1)
+    assert not table.told(B)["truncated"]
+    table.act(player_1=1)
+    assert table.told(B)["info"] == {"did": 1}
+    table.reset(B)
+    assert table.told(A) is None  # nobody sits on the third seat
+    table.pass_by(T)
+    assert "player_2 did not come" in str(table.told(A))
 
 
 # What envs do.
