@@ -32,7 +32,7 @@ from protocol.messages import Render
 from tests.support.commands import eventually, worker
 from tests.support.envs import Everything
 from tests.support.equal import identical
-from tests.support.paced import GATED, RAISE, SIZED, TELLING, WAIT, Gated, Telling
+from tests.support.paced import ENDING, GATED, RAISE, SIZED, TELLING, WAIT, Gated, Telling
 
 COUNTING = "tests.support.envs:Counting"
 CARTPOLE = "CartPole-v1"
@@ -81,6 +81,25 @@ def test_every_space_travels_in_parts(serve, lanes):
         actions = theirs.action_space.sample()
         assert identical(ours.step(actions)[0], theirs.step(actions)[0])
     theirs.close()
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_every_space_ends_and_begins_in_parts_as_in_one_episode(serve, lanes, mode):
+    serve(ENDING)
+    spread, whole = lanes(ENDING, 6, episodes=3, autoreset_mode=mode), lanes(ENDING, 6, autoreset_mode=mode)
+    assert same(spread.reset(seed=5), whole.reset(seed=5))
+    ends = 0
+    for _ in range(60):
+        actions = whole.action_space.sample()
+        results = whole.step(actions)
+        assert same(spread.step(actions), results)
+        ended = results[2] | results[3]
+        ends += int(ended.sum())
+        assert (mode is AutoresetMode.SAME_STEP and ended.any()) == ("final_obs" in results[4])
+        if mode is AutoresetMode.DISABLED and ended.any():
+            options = {"reset_mask": ended}
+            assert same(spread.reset(options=dict(options)), whole.reset(options=dict(options)))
+    assert ends > 6
 
 
 def test_seeds_of_each_lane_and_frames_of_all(serve, lanes):

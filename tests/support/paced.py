@@ -9,11 +9,12 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from tests.support.envs import Counting
+from tests.support.envs import Counting, Everything
 
 GATED = "tests.support.paced:Gated"
 TELLING = "tests.support.paced:Telling"
 SIZED = "tests.support.paced:Sized"
+ENDING = "tests.support.paced:Ending"
 
 WAIT, RAISE = 2, 1
 """Actions of ``Gated``; 0 counts on."""
@@ -84,3 +85,16 @@ class Sized(Counting):
 
     def _observe(self):
         return np.full(self.observation_space.shape, self.count, np.int64)
+
+
+class Ending(Everything):
+    """Observes values of all ten spaces, in short runs of random lengths."""
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            return super().reset(seed=seed)
+        return self.observation_space.sample(), {}  # drawn on, as after a seed
+
+    def step(self, action):
+        observation, _, _, _, info = super().step(action)
+        return observation, 1.0, *(self.np_random.random(2) < 0.1), info
