@@ -182,8 +182,14 @@ class AsyncEpisode(Episode):
             self._settle(again(error))
 
     async def close(self, timeout: float, reason: str = "") -> None:
-        """End the episode, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
-        if not self._closing and not self.ended:
+        """End the episode, and wait for that for ``timeout`` seconds at most. Safe to call twice.
+
+        Raises nothing but ``RuntimeError``, in another loop while the episode is open.
+        """
+        if self.ended:
+            return
+        self.reader.check_loop(self.env_id)
+        if not self._closing:
             self._interrupt()
             self._closing = True
             self._deadline, self._pause = time.monotonic() + timeout, CLOSE_PROBE_S
@@ -194,8 +200,7 @@ class AsyncEpisode(Episode):
             except (BrokerError, LocalProtocolError) as error:
                 log.debug("closing %s: %s", self.env_id, error)
                 self._end()
-        if not self._gone.is_set():
-            await self._gone.wait()
+        await self._gone.wait()
 
     def _look_closing(self, now: float) -> float:
         if now >= self._deadline or self._connection.closed:

@@ -165,7 +165,7 @@ class Reader:
         mailbox = self._joint.mailbox
         try:
             arrival = mailbox.get(time.monotonic() + LOOK_S)
-        except ConnectionLost as error:
+        except BrokerError as error:
             self._mend(str(error))
             return
         if arrival is not None:

@@ -198,6 +198,7 @@ def test_an_env_belongs_to_the_loop_in_which_it_was_made(serve, make):
     async def elsewhere():
         with pytest.raises(RuntimeError, match="belongs to another event loop"):
             await envs[0].step(0)
+        await envs[0].close()  # it is closed already
 
     run(elsewhere())
 
@@ -317,6 +318,8 @@ def test_a_loop_that_is_closed_with_envs_open_frees_their_slots(serve, make):
 
     asyncio.run(main(), debug=True)
     eventually(lambda: empty(one), "the slots are free")
+    eventually(lambda: kept[0]._episode.ended, "our side has ended, too")
+    run(kept[0].close())
 
 
 def test_an_env_that_is_dropped_without_close_frees_its_slot(serve, make):
