@@ -105,7 +105,7 @@ class _Play:
         """Play, and say how that ended."""
         outcome: Exception | None = None
         try:
-            await (self._lanes(index, env) if hasattr(env, "num_envs") else self._runs(index, env))  # type: ignore[arg-type]
+            await (self._lanes(index, env) if hasattr(env, "num_envs") else self._runs(index, env))  # type: ignore[arg-type]  # lanes
         except Exception as error:  # noqa: BLE001 - raised by who reads the results
             outcome = error
         await self.results.put((index, outcome))

@@ -16,7 +16,7 @@ from agent_worker.remote import RemoteMethods
 from agent_worker.remote_calls import RemoteCalls
 
 
-class GymRemoteEnv(RemoteCalls, RemoteMethods, gym.Env):  # type: ignore[misc]
+class GymRemoteEnv(RemoteCalls, RemoteMethods, gym.Env):  # type: ignore[misc]  # gym is not typed
     """The twin of ``RemoteEnv`` for gym 0.26: the same arguments and errors, with spaces of ``gym``."""
 
     _spaces = gym.spaces

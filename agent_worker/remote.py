@@ -264,7 +264,7 @@ class RemoteMethods:
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]  # made anew, as __getstate__ says
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._wish.env_id}>"

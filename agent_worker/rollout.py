@@ -7,6 +7,7 @@ remote or local; the loop cannot tell, so the figures of both can be compared. M
 
 from __future__ import annotations
 
+import contextlib
 import time
 from array import array
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +17,7 @@ import numpy as np
 from agent_worker.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from agent_worker.acting import Policy
 
@@ -113,6 +114,17 @@ class Record:
         if self._on_run is not None:
             self._on_run(return_, length)
 
+    @contextlib.contextmanager
+    def playing(self, env: Any) -> Iterator[None]:
+        """From ``begin`` to ``end``, whatever is raised; a Ctrl-C ends it with what was played until then."""
+        self.begin(env)
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            self.end()
+
     def summary(self) -> Summary:
         """The figures until now."""
         order = np.argsort(np.array(self.numbers), kind="stable")
@@ -148,13 +160,8 @@ def rollout(
     """
     numbers = source_of(episodes, steps, numbers)
     record = record or Record(on_step, on_run)
-    record.begin(env)
-    try:
+    with record.playing(env):
         _play(env, policy, record, numbers, steps, seed)
-    except KeyboardInterrupt:
-        record.interrupted = True
-    finally:
-        record.end()
     return record.summary()
 
 

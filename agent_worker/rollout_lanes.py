@@ -49,15 +49,10 @@ def rollout_lanes(
     if mode is not AutoresetMode.DISABLED:
         raise ValueError(f"a rollout resets lanes itself: make the env with autoreset_mode='disabled', not {mode}")
     record = record or Record(on_step, on_run)
-    record.begin(env)
-    lanes = _Lanes(env, policy, record, numbers, steps, seed)
-    try:
+    with record.playing(env):
+        lanes = _Lanes(env, policy, record, numbers, steps, seed)
         while lanes.fill():
             lanes.step()
-    except KeyboardInterrupt:
-        record.interrupted = True
-    finally:
-        record.end()
     return record.summary()
 
 

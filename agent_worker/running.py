@@ -168,7 +168,7 @@ def _play(run: Run, make: Callable[..., Policy], record: Record, evaluation: Eva
         with progress(run.episodes or run.steps or 1, "episodes" if run.episodes else "steps", label=label) as tally:
             record.show(tally.on_step, tally.on_run)
             (rollout if one else rollout_lanes)(env, policy, seed=run.seed, record=record, **limits)
-    except Exception as error:
+    except Exception as error:  # whatever env or policy raise: what was played is shown first, then this
         if not record.rewards:
             raise
         return error

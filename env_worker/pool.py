@@ -113,7 +113,7 @@ class PoolLanes(VectorEnv[Any, Any, Any]):
         """Reset the lanes of ``mask`` and put what they observe into ``observations``; gives their infos."""
         begun, infos = self._pool.reset(np.flatnonzero(mask).astype(np.int32))
         _put(observations, mask, begun)
-        return infos  # type: ignore[no-any-return]
+        return infos  # type: ignore[no-any-return]  # EnvPool is not typed
 
     def _seeds(self, seed: int | list[int | None] | None) -> list[int]:
         if isinstance(seed, int):

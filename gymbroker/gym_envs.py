@@ -25,4 +25,4 @@ def opened(**kwargs: Any) -> GymRemoteEnv:
     return GymRemoteEnv(**kwargs).open()
 
 
-opened.metadata = GymRemoteEnv.metadata  # type: ignore[attr-defined]
+opened.metadata = GymRemoteEnv.metadata  # type: ignore[attr-defined]  # as in gymbroker.envs

@@ -112,7 +112,7 @@ class EnvDialogue:
             return self._refuse(message.step_id, ErrorCode.ILLEGAL, f"an agent may not say {message.performative} here")
         self._known_as = self.incarnation
         if kind is Probe:
-            return message  # type: ignore[return-value]
+            return message  # type: ignore[return-value]  # mypy narrows by isinstance only, which is slower
         return self._request_came(message)  # type: ignore[arg-type]
 
     def _request_came(self, request: Request) -> Request | Answer | None:
