@@ -54,8 +54,7 @@ def serve(
 ) -> None:
     """Serve ENV_ID... until SIGTERM (finish, then end) or Ctrl-C (end now)."""
     configure(verbose)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last: what lies in the current folder hides nothing that is installed
+    _find_modules_here()
     try:
         settings = WorkerSettings(
             env_ids=tuple(dict.fromkeys(env_ids)),
@@ -97,6 +96,12 @@ def list_ids(
     for api, ids in found.items():
         for env_id in ids:
             typer.echo(f"{env_id}\t{api}")
+
+
+def _find_modules_here() -> None:
+    """After all other places: what lies in the current folder hides nothing that is installed."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _parse_kwargs(text: str) -> dict[str, Any]:
