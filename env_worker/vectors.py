@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 
 from env_worker.catalogue import BadKwargs
 from env_worker.foreign import PresentEnv, as_gymnasium
+from env_worker.loop import LoopLanes
 from env_worker.multi import kind_of
 from env_worker.pool import OPERATORS_ONLY, PoolLanes, import_envpool
 from env_worker.spaces import UnsupportedSpace, to_spec
@@ -62,16 +63,10 @@ def _loop(
                 raise BadKwargs(f"num_envs: {entry.env_id} is an env of many agents, which has no lanes")
             envs.append(as_gymnasium(env))
             _check_spaces(envs, num_envs)
-        # The observations are encoded before the next step overwrites them: no copy.
-        functions = [functools.partial(_itself, env) for env in envs]
-        vector = gymnasium.vector.SyncVectorEnv(functions, copy=False, autoreset_mode=mode)
+        vector = LoopLanes(envs, mode)
         made.pop_all()
     hosted = envs[0].hosted if isinstance(envs[0], PresentEnv) else None
     return Lanes(vector) if hosted is None else Lanes(vector, hosted.api, hosted.graph)
-
-
-def _itself(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    return env
 
 
 def _close(env: Any) -> None:
