@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.processes import ROOT
-from tools.rabbit import Rabbit
+from tools.rabbit import Rabbit, RabbitFailed, free_ports
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,10 +20,36 @@ PASSWORD = "only-for-the-benchmark"
 DEFINITIONS = "load_definitions = "
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """What is other than shipped. Brokers of one tuning are the same one."""
+
+    erl_args: str = ""
+    """Arguments of the Erlang VM, behind the shipped ones: the later of two holds."""
+    config: tuple[tuple[str, str], ...] = ()
+    """Lines of rabbitmq.conf, each in the place of the shipped one of its key."""
+    plugins: tuple[str, ...] = ()
+    copy: str = ""
+    """Tells brokers apart that are to be the same but for chance."""
+
+
+SHIPPED = Tuning()
+
+
 def shipped_config() -> str:
     """deploy/rabbitmq/rabbitmq.conf, with the definitions in the folder of the node."""
     text = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
     return re.sub(f"(?m)^{DEFINITIONS}.*$", f"{DEFINITIONS}@FOLDER@/definitions.json", text)
+
+
+def tuned(config: str, tuning: Tuning) -> str:
+    """``config`` with the lines of ``tuning``."""
+    for key, value in tuning.config:
+        config = re.sub(rf"(?m)^{re.escape(key)} *=.*\n", "", config) + f"{key} = {value}\n"
+    if "rabbitmq_management" in tuning.plugins:
+        (port,) = free_ports(1)
+        config += f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n"
+    return config
 
 
 def shipped_definitions() -> str:
@@ -37,13 +66,17 @@ def shipped_erl_args() -> str:
 
 
 class Broker:
-    """RabbitMQ as shipped, and who connects to it as whom."""
+    """RabbitMQ as shipped, but for ``tuning``, and who connects to it as whom."""
 
-    def __init__(self) -> None:
-        files = {"definitions.json": shipped_definitions()}
+    def __init__(self, tuning: Tuning = SHIPPED) -> None:
         self._rabbit = Rabbit(
-            tls=True, config=shipped_config(), files=files, erl_args=shipped_erl_args(), bound=True
-        )  # fmt: skip
+            tls=True,
+            config=tuned(shipped_config(), tuning),
+            files={"definitions.json": shipped_definitions()},
+            erl_args=f"{shipped_erl_args()} {tuning.erl_args}".strip(),
+            plugins=tuning.plugins,
+            bound=True,
+        )
 
     @property
     def pid(self) -> int:
@@ -57,11 +90,23 @@ class Broker:
         return self._rabbit.url_of(user, PASSWORD)
 
     def version(self) -> str:
-        """RabbitMQ's and Erlang's."""
-        overview = self._rabbit.ctl("status", "--formatter", "json")
+        """RabbitMQ's and Erlang's. It is awake after that."""
+        self.go_on()
+        try:
+            overview = self._rabbit.ctl("status", "--formatter", "json")
+        except RabbitFailed:
+            overview = ""
         rabbit = re.search(r'"rabbitmq_version":"([^"]+)"', overview)
         erlang = re.search(r"Erlang/OTP (\d+)", overview)
         return f"{rabbit[1] if rabbit else '?'} on Erlang/OTP {erlang[1] if erlang else '?'}"
+
+    def pause(self) -> None:
+        """Stop its process where it is, so that it takes nothing of the machine. It must have no client."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After ``pause``, or in any case."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
         self._rabbit.__enter__()

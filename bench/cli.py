@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from bench import profile as profile_part
 from bench import table
 from bench.groups import GROUPS
 from bench.machine import describe, sentence
-from bench.plot import draw_all
+from bench.plot import draw_all, growth_picture
 from bench.processes import stop_all
-from bench.record import to_json, to_markdown, write_section
-from bench.sections import Choice, Section, choose, run
+from bench.record import check_places, note, to_json, to_markdown, write_section
+from bench.sections import Choice, Section, choose, plan, run
 from bench.stage import House
 
 if TYPE_CHECKING:
@@ -33,20 +34,29 @@ PAGE_WIDTH = 150
 
 @dataclass(frozen=True)
 class Files:
-    """Where what was found is written to; None: nowhere."""
+    """Where what was found is written to; None: nowhere. Written after each part: what follows may be interrupted."""
 
     json: Path | None
     plot: Path | None
     page: Path | None
 
     def write(self, machine: dict[str, Any], sections: list[Section]) -> None:
-        """Write the sections that are finished; growth has a picture of its own, FILE-growth.png."""
+        """Write the sections that are finished; growth has a picture of its own, growth.png beside that of the rows."""
         if self.json is not None:
             self.json.write_text(to_json(machine, sections))
-        if self.page is not None:
-            write_section(self.page, sections[-1].name, to_markdown(machine, sections[-1]))
         if self.plot is not None:
             draw_all(self.plot, sections, sentence(machine))
+        if self.page is not None:
+            write_section(self.page, sections[-1].name, to_markdown(machine, sections[-1], self._picture(sections)))
+
+    def _picture(self, sections: list[Section]) -> str | None:
+        """Where, seen from the page, the picture is that belongs to the last section: that of all rows to the first."""
+        drawn = [section.name for section in sections if isinstance(section.found, tuple)]
+        growth = sections[-1].name == growth_part.NAME
+        if self.plot is None or self.page is None or not (growth or drawn == [sections[-1].name]):
+            return None
+        path = growth_picture(self.plot) if growth else self.plot
+        return Path(os.path.relpath(path, self.page.parent)).as_posix() if path.exists() else None
 
 
 @app.command()
@@ -75,17 +85,29 @@ def main(
 
 def _run(choice: Choice, rounds: int, scale: float, files: Files) -> None:
     console, machine = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH), describe()
-    if machine["loaded"]:
-        console.print(f"[red]This machine is busy (load {machine['load_before']:.2f}): do not trust the figures.[/]")
     sections: list[Section] = []
     with House() as house, console.status("") as status:
-        for section in run(house, choice, rounds, scale, status.update):
+        parts = plan(house, choice, rounds, scale, status.update)
+        if files.page is not None:
+            try:
+                check_places(files.page, [part.name for part in parts])
+            except ValueError as error:
+                _fail(f"--page: {error}", 2)
+        for part in parts:
+            console.print(f"{part.name}: {part.what}, about {_minutes(part.seconds)}", style="dim")
+        if len(parts) > 1:
+            console.print(f"together about {_minutes(sum(part.seconds for part in parts))}", style="dim")
+        for section in run(house, parts):
             sections.append(section)
             _show(console, section)
-            if house.broker_pids and "broker" not in machine:
-                machine["broker"] = house.broker.version()
-            files.write(machine, sections)  # what there is by now: what comes may be interrupted
+            if house.brokers and "broker" not in machine:
+                machine["broker"] = house.brokers[0].version()
+            files.write(machine, sections)
     console.print(sentence(machine), style="dim")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min on a quiet machine"
 
 
 def _show(console: Console, section: Section) -> None:
@@ -93,6 +115,10 @@ def _show(console: Console, section: Section) -> None:
         console.print(table.terminal(title, cells))
     for name, text in section.failures.items():
         console.print(f"{name} failed: {text}", style="red", markup=False, highlight=False)
+    if section.words:
+        console.print(section.words, markup=False, highlight=False)
+    told = note(section)
+    console.print(f"{section.name}: {told}", style="red" if "BUSY" in told else "dim", highlight=False)
 
 
 def _list() -> None:

@@ -45,4 +45,5 @@ GROUP = Group(
         Row("ours-memory", "the same in one process (memory://)", ours_in_memory, ORDER),
         Row("sync", "gymnasium's SyncVectorEnv(16) in the agent's process", local, ORDER),
     ),
+    turn_s=(1.8, 1.9),
 )  # fmt: skip

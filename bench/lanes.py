@@ -67,4 +67,5 @@ GROUP = Group(
             ("ours-entry-point-1024", "1,024 lanes over RabbitMQ, --vector entry-point", ours(MANY, "entry-point")),
         )
     ),
+    turn_s=(1.8, 1.9),
 )

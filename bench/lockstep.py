@@ -9,7 +9,7 @@ from bench.rows import Group, Row
 from tools.rabbit import free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bench.stage import Stage
 
@@ -18,13 +18,16 @@ ORDER = {"steps": 2000}
 
 
 def echo(
-    program: str, env_id: str = ENV, *lanes: str, units: float = 1, tls: bool = False
+    program: str, env_id: str = ENV, *lanes: str, units: float = 1, tls: bool = False, ways: Sequence[str] = ()
 ) -> Callable[[Stage], None]:
-    """Both ends of an echo of what our step sends, through queues named as an episode's."""
+    """Both ends of an echo of what our step sends, through queues named as an episode's.
+
+    ``ways``: what ``raw_echo`` does otherwise than we do.
+    """
 
     def play(stage: Stage) -> None:
         keys = [f"episode.{secrets.token_hex(16)}.{side}.{secrets.token_hex(8)}" for side in ("act", "percept")]
-        rest = (*keys, *stage.house.sizes(stage, env_id, *lanes), str(units))
+        rest = (*keys, *stage.house.sizes(stage, env_id, *lanes), str(units), *ways)
         stage.server(program, "env", stage.broker.url("env_worker", tls=tls), *rest)
         stage.agent(program, "agent", stage.broker.url("agent_worker", tls=tls), *rest)
 
@@ -125,4 +128,5 @@ GROUP = Group(
     unit="us",
     reference="raw",
     rows=tuple(Row(name, ABOUT[name], play, ORDER) for name, play in PLAYS.items()),
+    turn_s=(1.8, 1.2),
 )

@@ -36,13 +36,18 @@ PANELS: dict[str, dict[str, str]] = {
 
 
 def draw_all(path: Path, sections: Sequence[Section], note: str) -> None:
-    """Write the groups among ``sections`` to ``path``, and growth beside it as ``<stem>-growth.png``."""
+    """Write the groups among ``sections`` to ``path``, and growth beside it as ``growth.png``."""
     groups = [section.found for section in sections if isinstance(section.found, tuple)]
     if groups:
         draw_groups(path, groups, note)
     for section in sections:
         if isinstance(section.found, Growth) and section.found.sizes:
-            draw_growth(path.with_name(f"{path.stem}-growth.png"), section.found, note)
+            draw_growth(growth_picture(path), section.found, note)
+
+
+def growth_picture(path: Path) -> Path:
+    """Where the picture of growth is, beside that of all rows."""
+    return path.with_name("growth.png")
 
 
 def draw_groups(path: Path, played: Sequence[tuple[Group, dict[str, Outcome]]], note: str) -> None:

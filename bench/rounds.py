@@ -33,7 +33,7 @@ def play(
     house: House, group: Group, rows: list[Row], rounds: int, scale: float, tell: Callable[[str], None]
 ) -> dict[str, Outcome]:
     """Play ``rows`` of ``group``. A row that fails has no more turns. ``tell`` hears of each turn."""
-    outcomes = {row.name: Outcome() for row in rows}
+    outcomes, rounds = {row.name: Outcome() for row in rows}, min(rounds, group.most_rounds)
     for number in range(rounds):
         for row in rows[number % len(rows) :] + rows[: number % len(rows)]:
             outcome = outcomes[row.name]
@@ -61,9 +61,10 @@ def measure(stage: Stage, group: Group, order: dict[str, Any]) -> Turn:
     for agent in stage.agents:
         agent.hear()
     _ask_all(stage, _scaled(order, WARM_UP))
-    before = stage.cpu_seconds()
-    found = _ask_all(stage, order)
-    after = stage.cpu_seconds()
+    with stage.house.others.watch():
+        before = stage.cpu_seconds()
+        found = _ask_all(stage, order)
+        after = stage.cpu_seconds()
     steps = sum(one["steps"] for one in found)
     rates = [one["units"] * one["steps"] / one["seconds"] for one in found]
     p50 = sum(one["p50_us"] for one in found) / len(found)

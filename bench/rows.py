@@ -22,6 +22,8 @@ class Row:
     """Starts its servers and its agents on a stage."""
     order: dict[str, Any]
     """How much is measured in one turn: ``{"steps": n}`` or ``{"seconds": s}``."""
+    reference: str = ""
+    """Name of the row that its ratio is shown to, if that is another than its group's."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ class Group:
     reference: str
     """Name of the row that ratios are shown to."""
     rows: tuple[Row, ...]
+    turn_s: tuple[float, float]
+    """Seconds that a turn takes on a quiet machine of two cores, the mean of all rows: to start and end what it needs;
+    to warm up and measure."""
+    most_rounds: int = 9
+    """More rounds than these are not played, whatever was asked for."""
+
+    def against(self, row: str) -> str:
+        """Name of the row that the ratio of ``row`` is shown to."""
+        own = {one.name: one.reference for one in self.rows}
+        return own.get(row) or self.reference
 
 
 @dataclass

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench import growth, profile, table
+from bench import growth, growth_words, profile, table
 from bench.groups import GROUPS
 from bench.processes import BenchFailed
 from bench.rounds import play
@@ -37,6 +38,11 @@ class Section:
     failures: dict[str, str] = field(default_factory=dict)
     found: Any = None
     """For the picture: the outcomes of a group's rows, or a ``Growth``."""
+    words: str = ""
+    """What the figures say, for the page."""
+    others: list[float] = field(default_factory=list)
+    """Shares of all cores that others than the benchmark took, in each measurement."""
+    took_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,50 @@ def _names(group: Group, row: Row) -> set[str]:
     return {group.name, row.name, f"{group.name}/{row.name}"}
 
 
-def run(house: House, choice: Choice, rounds: int, scale: float, tell: Callable[[str], None]) -> Iterator[Section]:
-    """Each part when it is finished. ``scale``: how much is measured in a round, as part of the usual."""
-    for group, rows in choice.groups:
-        yield of_group(group, play(house, group, list(rows), rounds, scale, tell))
+@dataclass(frozen=True)
+class Part:
+    """A part of a run: what it is called, how long it takes at about, and how to run it."""
+
+    name: str
+    what: str
+    seconds: float
+    run: Callable[[], Section]
+
+
+def plan(house: House, choice: Choice, rounds: int, scale: float, tell: Callable[[str], None]) -> list[Part]:
+    """The parts, in the order in which they are run. ``scale``: how much is measured, as part of the usual."""
+    parts = [_group_part(house, group, list(rows), rounds, scale, tell) for group, rows in choice.groups]
     if choice.profile:
-        yield _of_profile(house, rounds, scale, tell)
+        seconds = rounds * (profile.ROUND_S[0] + scale * profile.ROUND_S[1])
+        parts.append(
+            Part(profile.NAME, f"{rounds} rounds", seconds, lambda: _of_profile(house, rounds, scale, tell))
+        )  # fmt: skip
     if choice.growth:
-        yield of_growth(growth.grow(house, min(rounds, GROWTH_ROUNDS), scale, tell))
+        turns = min(rounds, GROWTH_ROUNDS)
+        seconds = turns * (growth.ROUND_S[0] + scale * growth.ROUND_S[1])
+        parts.append(
+            Part(growth.NAME, f"{turns} rounds", seconds, lambda: of_growth(growth.grow(house, turns, scale, tell)))
+        )
+    return parts
+
+
+def _group_part(
+    house: House, group: Group, rows: list[Row], rounds: int, scale: float, tell: Callable[[str], None]
+) -> Part:
+    turns = min(rounds, group.most_rounds)
+    start_s, measured_s = group.turn_s
+    seconds = turns * len(rows) * (start_s + scale * measured_s)
+    what = f"{len(rows)} rows, {turns} rounds"
+    return Part(group.name, what, seconds, lambda: of_group(group, play(house, group, rows, rounds, scale, tell)))
+
+
+def run(house: House, parts: Sequence[Part]) -> Iterator[Section]:
+    """Each part when it is finished."""
+    for part in parts:
+        began = time.monotonic()
+        section = part.run()
+        section.took_s, section.others = time.monotonic() - began, house.others.take()
+        yield section
 
 
 def of_group(group: Group, outcomes: dict[str, Outcome]) -> Section:
@@ -99,7 +141,7 @@ def of_growth(found: growth.Growth) -> Section:
     if verdicts:
         tables[f"Targets of issue 4: {growth.NAME}"] = table.verdict_cells(verdicts)
     numbers = {"points": found.points, "targets": [{**dataclasses.asdict(one), "met": one.met} for one in verdicts]}
-    return Section(growth.NAME, growth.TITLE, tables, numbers, found.failures, found)
+    return Section(growth.NAME, growth.TITLE, tables, numbers, found.failures, found, growth_words.words(found))
 
 
 def _of_profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> Section:

@@ -45,4 +45,5 @@ GROUP = Group(
         Row("ours-8", "8 worker processes, 8 agents", ours(8, 8), ORDER),
         Row("ours-2-of-8", "2 worker processes shared by 8 agents", ours(2, 8), ORDER),
     ),
+    turn_s=(3.5, 5.0),
 )

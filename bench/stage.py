@@ -11,9 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.broker import Broker
-from bench.processes import ROOT, Program, cpu_seconds
+from bench.broker import SHIPPED, Broker, Tuning
+from bench.machine import Others
+from bench.processes import ROOT, BenchFailed, Program, cpu_seconds
 from bench.venvs import python_of
+from tools.rabbit import RabbitFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,25 +25,44 @@ if TYPE_CHECKING:
 
 
 class House:
-    """What all turns share: one broker, started when it is first asked for, and a folder for logs."""
+    """What all turns share: brokers, each started when it is first asked for, and a folder for logs.
+
+    One broker is awake at a time. The others are stopped where they are, and take nothing of the machine.
+    """
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._broker: Broker | None = None
+        self._brokers: dict[Tuning, Broker] = {}
         self._sizes: dict[tuple[str, ...], tuple[str, str]] = {}
         self.logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="gymbroker-bench-")))
+        self.others = Others()
+        """What others take of the machine while we measure."""
 
     @property
-    def broker(self) -> Broker:
-        """The RabbitMQ of this benchmark."""
-        if self._broker is None:
-            self._broker = self._stack.enter_context(Broker())
-        return self._broker
+    def brokers(self) -> list[Broker]:
+        """Those that have been started."""
+        return list(self._brokers.values())
 
-    @property
-    def broker_pids(self) -> list[int]:
-        """The broker's process, if there is one."""
-        return [] if self._broker is None else [self._broker.pid]
+    def broker(self, tuning: Tuning = SHIPPED) -> Broker:
+        """The RabbitMQ of this benchmark with these settings. Raises ``BenchFailed`` if it does not start with them."""
+        if tuning not in self._brokers:
+            try:
+                self._brokers[tuning] = self._stack.enter_context(Broker(tuning))
+            except RabbitFailed as failure:
+                raise BenchFailed(str(failure)) from failure
+        return self._brokers[tuning]
+
+    def broker_pids(self, tuning: Tuning = SHIPPED) -> list[int]:
+        """The process of that broker, if there is one."""
+        return [self._brokers[tuning].pid] if tuning in self._brokers else []
+
+    def wake(self, tuning: Tuning) -> None:
+        """Let this broker go on, if there is one, and stop the others."""
+        for other, broker in self._brokers.items():
+            if other == tuning:
+                broker.go_on()
+            else:
+                broker.pause()
 
     def sizes(self, stage: Stage, env_id: str, *lanes: str) -> tuple[str, str]:
         """Bytes of the request and of the reply of one step of ours: measured once."""
@@ -73,11 +94,23 @@ class Stage:
         self.servers: list[Program] = []
         self._stack = ExitStack()
         self._numbers: Iterator[int] = itertools.count()
+        self._tuning = SHIPPED
+        house.wake(SHIPPED)
+
+    def tune(self, tuning: Tuning) -> None:
+        """From now on ``broker`` is one with these settings."""
+        self._tuning = tuning
+        self.house.wake(tuning)
 
     @property
     def broker(self) -> Broker:
-        """The RabbitMQ of this benchmark."""
-        return self.house.broker
+        """The RabbitMQ that is talked to."""
+        return self.house.broker(self._tuning)
+
+    @property
+    def broker_pids(self) -> list[int]:
+        """Its process, if there is one."""
+        return self.house.broker_pids(self._tuning)
 
     def agent(self, program: str, *arguments: str, peer: str | None = None) -> Program:
         """Start a program of ``bench.programs`` that takes orders; it is to be measured."""
@@ -131,7 +164,7 @@ class Stage:
     def cpu_seconds(self) -> dict[str, float]:
         """What agents, servers and broker have used of the cores so far."""
         roles = {"agent": [one.pid for one in self.agents], "server": [one.pid for one in self.servers]}
-        roles["broker"] = self.house.broker_pids
+        roles["broker"] = self.broker_pids
         return {role: cpu_seconds(pids) for role, pids in roles.items()}
 
     def __enter__(self) -> Self:

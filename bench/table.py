@@ -20,7 +20,6 @@ ROLES = ("agent", "server", "broker")
 
 def cells(group: Group, outcomes: dict[str, Outcome]) -> Cells:
     """A heading and a line for each row: figure, spread, ratio, p99, rate and CPU."""
-    reference = outcomes.get(group.reference)
     per_step = group.figure == "p50_us"
     figure, other = (f"p50 {group.unit}", "steps/s") if per_step else (group.unit, "p50 us")
     lines = [["row", figure, "lowest - highest", f"x {group.reference}", "lowest - highest", "p99 us", other]]
@@ -33,6 +32,7 @@ def cells(group: Group, outcomes: dict[str, Outcome]) -> Cells:
             lines.append([name, "failed", *[""] * (len(lines[0]) - 2)])
             continue
         line = [name, short(spread(found).median), _range(spread(found))]
+        reference = outcomes.get(group.against(name))
         ratio = paired(outcome, reference) if reference is not None else None
         line += [f"{ratio.median:.2f}", f"{ratio.low:.2f} - {ratio.high:.2f}"] if ratio is not None else ["", ""]
         line.append(short(spread(figures(outcome, "p99_us")).median))
@@ -60,7 +60,7 @@ def terminal(title: str, lines: Cells) -> Table:
     """For rich. Numbers stand to the right."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, name in enumerate(lines[0]):
-        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold", no_wrap=number == 0)
     for line in lines[1:]:
         colour = {"met": "green", "MISSED": "red"}.get(line[-1])
         table.add_row(*line, style=colour)
@@ -76,4 +76,3 @@ def markdown(lines: Cells) -> str:
 
 def _range(found: Spread) -> str:
     return f"{short(found.low)} - {short(found.high)}"
-

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from tools import certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 BIN = Path("/usr/lib/rabbitmq/bin")
@@ -71,12 +71,13 @@ class Rabbit:
         config: its rabbitmq.conf; ``@FOLDER@`` in it stands for the node's own folder.
         files: further files of that folder, by name.
         erl_args: further arguments of the Erlang VM.
+        plugins: names of its plugins.
         bound: on Linux it lives no longer than the threads that make and start it, even where they are killed.
     """
 
     def __init__(
         self, *, tls: bool = False, config: str = CONFIG, files: Mapping[str, str] | None = None,
-        erl_args: str = ERL_ARGS, bound: bool = False,
+        erl_args: str = ERL_ARGS, plugins: Sequence[str] = (), bound: bool = False,
     ) -> None:  # fmt: skip
         if not (BIN / "rabbitmq-server").exists():
             raise RabbitFailed(MISSING)
@@ -89,7 +90,7 @@ class Rabbit:
         (self.folder / "rabbitmq.conf").write_text(config.replace("@FOLDER@", str(self.folder)))
         for name, text in (files or {}).items():
             (self.folder / name).write_text(text)
-        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
         self._environment = self._make_environment(dist_port, epmd_port, erl_args)
         self._server: subprocess.Popen[bytes] | None = None
         epmd = ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"]

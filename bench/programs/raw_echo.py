@@ -1,6 +1,8 @@
 """The limit: bytes of the given sizes through the broker, in frames on a socket.
 
-Usage: raw_echo env|agent URL ACT_KEY PERCEPT_KEY REQUEST_BYTES REPLY_BYTES UNITS
+Usage: raw_echo env|agent URL ACT_KEY PERCEPT_KEY REQUEST_BYTES REPLY_BYTES UNITS [WAY...]
+
+A way: one of ``raw_frames.WAYS``.
 """
 
 from __future__ import annotations
@@ -16,15 +18,17 @@ PREFETCH = 4
 role, url, act, percept = sys.argv[1:5]
 request, reply = (bytes(int(size)) for size in sys.argv[5:7])
 acts, percepts = ("gym.acts", act), ("gym.percepts", percept)
+ways = sys.argv[8:]
 
 if role == "env":
-    env = RawPeer(url, acts, percepts, declare=True, prefetch=PREFETCH)
+    acks = "no-ack" not in ways
+    env = RawPeer(url, acts, percepts, declare=True, prefetch=PREFETCH if acks else 0, ways=ways)
     loop.say(ready=True)
     while True:
         env.receive()
-        env.send(reply, ack=True)
+        env.send(reply, ack=acks)
 
-agent = RawPeer(url, percepts, acts, declare=False, prefetch=0)
+agent = RawPeer(url, percepts, acts, declare=False, prefetch=0, ways=ways)
 
 
 def step(action: int) -> bool:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from pika import frame, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LENGTH = 256
 """As the queues of episodes: broker.topology.INBOX_LENGTH."""
@@ -27,6 +30,9 @@ LARGEST = FRAME_MAX - 8
 SMALL = 4096
 BUFFER = 2 * FRAME_MAX
 
+WAYS = {"nagle", "no-ack", "not-mandatory", "unbounded", "durable", "queue-v2"}
+"""What can be otherwise, for the group ``settings``."""
+
 
 class RawPeer:
     """One end of a dialogue: a queue of its own, and a key to send to.
@@ -37,18 +43,21 @@ class RawPeer:
         other: (exchange, key) that I send to
         declare: declare both exchanges, as an env worker does
         prefetch: 0: deliveries count as settled; else each is settled by ``send(..., ack=True)``.
+        ways: of ``WAYS``: what is to be otherwise than an episode has it.
     """
 
     def __init__(
-        self, url: str, mine: tuple[str, str], other: tuple[str, str], *, declare: bool, prefetch: int
-    ) -> None:
-        self.socket = _connect(url)
+        self, url: str, mine: tuple[str, str], other: tuple[str, str], *, declare: bool, prefetch: int,
+        ways: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self._ways = WAYS & set(ways)
+        self.socket = _connect(url, nodelay="nagle" not in ways)
         self._tag = 0
         self._inbox = bytearray(BUFFER)
         self._have = self._at = 0
         self._open(urlsplit(url))
         self._declare(mine, other, declare, prefetch)
-        publish = spec.Basic.Publish(exchange=other[0], routing_key=other[1], mandatory=True)
+        publish = spec.Basic.Publish(exchange=other[0], routing_key=other[1], mandatory="not-mandatory" not in ways)
         self._publish = frame.Method(CHANNEL, publish).marshal()
         self._heads: dict[int, bytes] = {}
 
@@ -159,10 +168,15 @@ class RawPeer:
                 self._call(CHANNEL, method, spec.Exchange.DeclareOk)
         exchange, queue = mine
         overflow = "reject-publish" if prefetch else "drop-head"
-        arguments = {"x-queue-type": "classic", "x-max-length": LENGTH, "x-overflow": overflow}
-        self._call(
-            CHANNEL, spec.Queue.Declare(queue=queue, exclusive=True, arguments=arguments), spec.Queue.DeclareOk
-        )
+        arguments: dict[str, Any] = {"x-queue-type": "classic"}
+        if "unbounded" not in self._ways:
+            arguments |= {"x-max-length": LENGTH, "x-overflow": overflow}
+        if "queue-v2" in self._ways:
+            arguments["x-queue-version"] = 2
+        queued = spec.Queue.Declare(
+            queue=queue, exclusive=True, durable="durable" in self._ways, arguments=arguments
+        )  # fmt: skip
+        self._call(CHANNEL, queued, spec.Queue.DeclareOk)
         self._call(CHANNEL, spec.Queue.Bind(queue=queue, exchange=exchange, routing_key=queue), spec.Queue.BindOk)
         if prefetch:
             self._call(CHANNEL, spec.Basic.Qos(prefetch_count=prefetch), spec.Basic.QosOk)
@@ -183,12 +197,12 @@ class RawPeer:
             raise ConnectionError(f"the broker was expected to say {answer.__name__} and said {found.method}")
 
 
-def _connect(url: str) -> socket.socket:
+def _connect(url: str, *, nodelay: bool) -> socket.socket:
     """TLS is not verified here: that is a matter of the handshake, which is not measured."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     found = socket.create_connection((parts.hostname, parts.port or 5672))
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, nodelay)
     if parts.scheme == "amqps":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

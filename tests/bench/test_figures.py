@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
-from bench import groups, growth, lockstep, plot, profile, record, sections, table, targets
+from bench import (
+    cli,
+    groups,
+    growth,
+    growth_words,
+    lockstep,
+    machine,
+    plot,
+    profile,
+    record,
+    sections,
+    settings,
+    table,
+    targets,
+)
 from bench.figures import figures, paired, short, spread
 from bench.processes import ROOT
 from bench.rounds import Outcome
@@ -14,7 +31,7 @@ from bench.rows import Turn
 
 MACHINE = {
     "date": "2026-01-01 00:00 UTC", "processor": "a processor", "cores": 2, "memory_gib": 4, "kernel": "6",
-    "python": "3.11", "packages": {"pika": "1.4.4"}, "commit": "abc", "load_before": 0.1, "loaded": False,
+    "python": "3.11", "packages": {"pika": "1.4.4"}, "commit": "abc",
 }  # fmt: skip
 
 
@@ -69,7 +86,8 @@ def test_every_target_and_every_reference_names_rows_that_exist():
     known = {(group.name, row.name) for group in groups.GROUPS for row in group.rows}
     known |= {(growth.NAME, str(episodes)) for episodes in growth.EPISODES}
     named = {(target.group, name) for target in targets.TARGETS for name in (target.row, target.against) if name}
-    assert named | {(group.name, group.reference) for group in groups.GROUPS} <= known
+    named |= {(group.name, group.against(row.name)) for group in groups.GROUPS for row in group.rows}
+    assert named <= known
 
 
 def test_rows_are_chosen_by_group_by_name_or_by_both():
@@ -155,11 +173,88 @@ def test_the_performance_page_has_a_place_for_every_section(tmp_path):
         record.write_section(page, name, "text")
 
 
-def test_a_busy_machine_is_named_where_the_figures_are():
-    assert "do not trust" in record.to_markdown({**MACHINE, "loaded": True}, lockstep_section())
+def test_a_machine_that_others_used_meanwhile_is_named_where_the_figures_are():
+    section = lockstep_section()
+    assert "others" not in record.to_markdown(MACHINE, section)
+    section.others = [0.001, 0.001, 0.3]
+    quiet = record.to_markdown(MACHINE, section)
+    assert "others took 0.1 % of the cores (median of the turns; 30 % at most)." in quiet
+    assert "BUSY" not in quiet
+    section.others = [0.06, 0.001, 0.3]
+    assert "THE MACHINE WAS BUSY, do not trust this." in record.to_markdown(MACHINE, section)
+
+
+def test_what_others_take_is_what_is_busy_and_not_ours(monkeypatch):
+    busy, own, clock = iter([100.0, 101.5]), iter([20.0, 20.5]), iter([0.0, 1.0])
+    monkeypatch.setattr(machine, "_busy_seconds", lambda: next(busy))
+    monkeypatch.setattr(machine, "cpu_seconds", lambda pids: next(own))
+    monkeypatch.setattr(machine, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 4)
+    others = machine.Others()
+    with others.watch():
+        pass
+    assert others.take() == [0.25]
+    assert others.take() == []
+
+
+def test_the_kernel_is_asked_for_what_is_busy():
+    first = machine._busy_seconds()
+    assert 0 < first <= machine._busy_seconds()
+
+
+def test_a_row_may_have_a_reference_of_its_own():
+    names = ("raw shipped", "raw again", "ours shipped", "ours again")
+    found = dict(zip(names, (outcome(100), outcome(110), outcome(200), outcome(190)), strict=True))
+    lines = table.cells(settings.GROUP, found)
+    assert lines[0][3] == "x shipped"
+    assert [line[3] for line in lines[1:]] == ["1.00", "1.10", "1.00", "0.95"]
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path):
+    page = tmp_path / "page.md"
+    command = [sys.executable, "-m", "bench", "--only", "lockstep/local,frames/sync", "--page", str(page)]
+    page.write_text("<!-- bench: frames -->\n<!-- end of frames -->\n")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "has no place for lockstep:" in done.stderr
+
+
+def test_the_words_about_growth_name_the_knee_and_what_is_full_there():
+    rates = {1: 1000.0, 10: 4600.0, 100: 5000.0, 1000: 4000.0}
+    shared = {f"{role}_busy_percent": 10.0 for role in growth.ROLES}
+    points = {size: [{"flight_per_s": rate, **shared}] for size, rate in rates.items()}
+    points[10][0] |= {"worker_busy_percent": 97.0}
+    found = growth_words.words(growth.Growth(points, {}))
+    assert "**The knee** is at 10 episodes in flight: 4,600 steps/s, where one alone makes 1,000," in found
+    assert "and 1,000 make 4,000. The highest rate is 5,000, at 100." in found
+    assert "The worker has one thread for it, and that is full." in found
+    assert growth_words.words(growth.Growth({1: points[1], 10: []}, {})) == ""
+
+
+def test_the_words_about_growth_compare_the_least_with_the_most():
+    few = {"one_p50_us": 400.0, "turn_p50_us": 410.0, "agent_cpu_us": 100.0, "agent_mb": 30.0}
+    many = {"one_p50_us": 500.0, "turn_p50_us": 600.0, "agent_cpu_us": 150.0, "agent_mb": 129.9}
+    found = growth_words.words(growth.Growth({1: [few], 1000: [many]}, {}))
+    assert "takes 400 us (p50) with 1 open, 500 beside 999 idle ones (1.25 times)" in found
+    assert "600 where 1,000 take turns (1.50 times)" in found
+    assert "100 us of a core for a step with 1 open, and 150 with 1,000." in found
+    assert "**An idle episode** costs 100 kB at the agent." in found
+
+
+def test_each_part_is_written_when_it_is_finished(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- bench: {name} -->\n<!-- end of {name} -->\n" for name in ("lockstep", "growth")))
+    files = cli.Files(tmp_path / "bench.json", tmp_path / "bench.png", page)
+    files.write(MACHINE, [lockstep_section()])
+    assert "](bench.png)" in page.read_text()
+    assert json.loads(files.json.read_text())["sections"].keys() == {"lockstep"}
+    assert not (tmp_path / "growth.png").exists()
+    files.write(MACHINE, [lockstep_section(), growth_section()])
+    assert page.read_text().count("](bench.png)") == page.read_text().count("](growth.png)") == 1
+    assert json.loads(files.json.read_text())["sections"].keys() == {"lockstep", "growth"}
 
 
 def test_there_is_a_picture_of_rows_and_one_of_growth(tmp_path):
     plot.draw_all(tmp_path / "bench.png", [lockstep_section(), growth_section()], "a note")
     pictures = {path.name: path.read_bytes()[:8] for path in tmp_path.iterdir()}
-    assert pictures == dict.fromkeys(["bench.png", "bench-growth.png"], b"\x89PNG\r\n\x1a\n")
+    assert pictures == dict.fromkeys(["bench.png", "growth.png"], b"\x89PNG\r\n\x1a\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import broker, processes
+from bench import broker, processes, stage
 from bench.processes import BenchFailed, Program, cpu_seconds, descendants, written_bytes
 from bench.programs import loop
 from bench.rounds import play
@@ -28,7 +28,7 @@ def alive(pid):
 
 
 def group(*rows):
-    return Group("test", "a test", "p50_us", "us", rows[0].name, rows)
+    return Group("test", "a test", "p50_us", "us", rows[0].name, rows, (1.0, 1.0))
 
 
 @pytest.fixture
@@ -146,3 +146,47 @@ def test_the_broker_of_the_benchmark_has_the_settings_that_compose_ships():
     assert "@FOLDER@/definitions.json" in broker.shipped_config()
     assert "heartbeat = 10" in broker.shipped_config()
     assert "PASSWORD" not in broker.shipped_definitions()
+
+
+def test_a_tuned_broker_differs_in_what_it_names_and_in_nothing_else():
+    tuning = broker.Tuning(config=(("heartbeat", "0"), ("frame_max", "4096")))
+    shipped, found = broker.shipped_config(), broker.tuned(broker.shipped_config(), tuning)
+    lines = lambda text: {line for line in text.splitlines() if line and not line.startswith("#")}  # noqa: E731
+    assert lines(shipped) - lines(found) == {"heartbeat = 10"}
+    assert lines(found) - lines(shipped) == {"heartbeat = 0", "frame_max = 4096"}
+    assert broker.tuned(shipped, broker.SHIPPED) == shipped
+
+
+def test_only_the_broker_that_is_talked_to_is_awake(monkeypatch):
+    seen = {}
+
+    class Fake:
+        def __init__(self, tuning):
+            self.name = tuning.copy or "shipped"
+
+        def __enter__(self):
+            self.go_on()
+            return self
+
+        def __exit__(self, *_):
+            del seen[self.name]
+
+        def pause(self):
+            seen[self.name] = "paused"
+
+        def go_on(self):
+            seen[self.name] = "awake"
+
+    monkeypatch.setattr(stage, "Broker", Fake)
+    one, two = broker.Tuning(copy="one"), broker.Tuning(copy="two")
+    with House() as house:
+        for tuning in (one, two, one):
+            with house.stage() as here:
+                here.tune(tuning)
+                assert here.broker.name == tuning.copy
+                awake = [name for name, state in seen.items() if state == "awake"]
+                assert awake == [tuning.copy]
+        with house.stage() as here:
+            assert here.broker.name == "shipped"
+            assert seen == {"one": "paused", "two": "paused", "shipped": "awake"}
+    assert seen == {}
