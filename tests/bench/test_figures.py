@@ -241,7 +241,13 @@ def test_the_words_about_growth_compare_the_least_with_the_most():
     assert "**An idle episode** costs 100 kB at the agent." in found
 
 
-def test_each_part_is_written_when_it_is_finished(tmp_path):
+def test_each_part_is_written_when_it_is_finished(tmp_path, monkeypatch):
+    def draw(path, sections, note):
+        path.touch()
+        if sections[-1].name == growth.NAME:
+            plot.growth_picture(path).touch()
+
+    monkeypatch.setattr(cli, "draw_all", draw)
     page = tmp_path / "page.md"
     page.write_text("".join(f"<!-- bench: {name} -->\n<!-- end of {name} -->\n" for name in ("lockstep", "growth")))
     files = cli.Files(tmp_path / "bench.json", tmp_path / "bench.png", page)
