@@ -1,0 +1,64 @@
+"""The command line: which rows, how many trials, and whether the page is written."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from tests.faults import record, rows, rows_broker, rows_link, rows_worker  # noqa: F401 - they register
+from tests.faults.elsewhere import ELSEWHERE
+from tests.faults.rig import Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.faults.rows import Result, Row
+
+SHOWN = 10
+"""Violations of a row that are printed; the page has all."""
+
+
+def main() -> None:
+    """Run rows one after the other; exit code 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Inject faults: see docs/faults.md.")
+    parser.add_argument("--list", action="store_true", help="list the rows and do nothing")
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="these rows only: F9, or F9* for all that begin so")
+    parser.add_argument("--trials", type=int, help="so many trials of each row")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/faults.md and docs/faults.json as they are")
+    given = parser.parse_args()
+    wanted = sorted((one for one in rows.ROWS.values() if _matches(one.name, given.only)), key=_place)
+    if given.list:
+        for one in wanted:
+            print(f"{one.name:6} {one.trials:4} {one.fault}")
+        return
+    results = _run(wanted, given.trials, [] if given.no_page else sorted(rows.ROWS.values(), key=_place))
+    violated = sum(one.violated for one in results)
+    print(f"{len(results)} rows, {sum(one.trials for one in results)} trials, {violated} violated")
+    sys.exit(bool(violated))
+
+
+def _run(wanted: Sequence[Row], trials: int | None, on_page: Sequence[Row]) -> list[Result]:
+    """Run rows, and write the page after each: a run that is broken off leaves what it has seen."""
+    results: list[Result] = []
+    with Rig() as rig:
+        for one in wanted:
+            result = rows.run(rig, one, trials)
+            results.append(result)
+            told = f"{result.violated} of {result.trials} violated, {result.took_s:.0f} s"
+            print(f"{one.name:6} {told}: {one.fault}", flush=True)
+            for text in result.violations[:SHOWN]:
+                print(f"       {text}", flush=True)
+            if on_page:
+                record.write(results, [row.name for row in on_page], ELSEWHERE)
+    return results
+
+
+def _place(one: Row) -> tuple[int, str]:
+    """F9b stands between F9 and F10."""
+    number = "".join(sign for sign in one.name if sign.isdigit())
+    return int(number), one.name
+
+
+def _matches(name: str, only: Sequence[str] | None) -> bool:
+    return not only or any(name == one or (one.endswith("*") and name.startswith(one[:-1])) for one in only)

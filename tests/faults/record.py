@@ -1,0 +1,50 @@
+"""docs/faults.json: what each row came to when it was last run. The page is made from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tests.faults.page import page
+from tests.support.commands import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.faults.rows import Result
+
+JSON, PAGE = ROOT / "docs/faults.json", ROOT / "docs/faults.md"
+
+
+def write(results: Sequence[Result], order: Sequence[str], elsewhere: Mapping[str, str]) -> None:
+    """Put ``results`` in the place of what these rows came to before, and make the page anew."""
+    former = json.loads(JSON.read_text())["rows"] if JSON.exists() else []
+    rows: dict[str, Any] = {one["name"]: one for one in former}
+    rows.update({one.name: _rounded(asdict(one)) for one in results})
+    kept = [rows[name] for name in order if name in rows]
+    record = {"machine": machine(), "rows": kept}
+    JSON.write_text(json.dumps(record, indent=1) + "\n")
+    PAGE.write_text(page(record, elsewhere))
+
+
+def machine() -> str:
+    """Where and when, for the page."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"]
+    commit = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
+    when, load = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), os.getloadavg()[0]
+    return (
+        f"Last run {when} at commit {commit or 'unknown'}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"Linux {platform.release()}; load average at its end {load:.1f}."
+    )
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: [round(one, 4) for one in value] if name in ("detect_s", "recover_s") else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,156 @@
+"""Rows about the broker: it dies, stops, is not there, closes connections, and takes no messages."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tests.faults.rig import TIMEOUTS
+from tests.faults.rows import row
+from tests.support.commands import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.processes import Outcome
+    from tests.faults.rig import Stage, Trial
+
+GOES_ON = "both sides come back, the run goes on with the same `step_id`; no 405"
+
+
+def _through(stage: Stage, trial: Trial, fault: Callable[[], None], slow_s: float = 0.0) -> Outcome:
+    """An episode that steps when ``fault`` strikes and ends, and goes on."""
+    agent = stage.agents[0]
+    slow = {"2": slow_s} if slow_s else {}
+    token = trial.open(agent, slow=slow)
+    idle = trial.open(agent)
+    trial.play(agent, token, 1)
+    if slow_s:
+        agent.begin(token, "step")
+    struck = time.monotonic()
+    fault()
+    if not slow_s:
+        agent.begin(token, "step")
+    outcome = trial.await_(agent, token)
+    trial.recover_s = outcome.at - struck
+    trial.play(agent, token, 3)
+    trial.play(agent, idle, 2)
+    for one in (token, idle):
+        trial.close(agent, one)
+    _no_405(stage, trial)
+    return outcome
+
+
+def _no_405(stage: Stage, trial: Trial) -> None:
+    """A queue that belongs to another connection: names carry the incarnation so that this cannot happen."""
+    for one in [*stage.workers, *stage.agents]:
+        trial.expect("405" not in one.said and "RESOURCE_LOCKED" not in one.said, f"405 in {one.log.name}")
+
+
+@row("F9", "kill -9 of the broker between two steps, and a new start", GOES_ON, 3)
+def broker_killed(stage: Stage, trial: Trial) -> None:
+    """Durable queues come back, exclusive ones do not."""
+
+    def fault() -> None:
+        stage.rabbit.kill()
+        stage.rabbit.start()
+
+    _through(stage, trial, fault)
+
+
+@row("F9b", "kill -9 of the broker in the middle of a step, and a new start", GOES_ON, 3)
+def broker_killed_in_step(stage: Stage, trial: Trial) -> None:
+    """The reply is made while there is no broker, or lost with it."""
+
+    def fault() -> None:
+        stage.rabbit.kill()
+        stage.rabbit.start()
+
+    _through(stage, trial, fault, slow_s=1.0)
+
+
+@row("F10", "`rabbitmqctl stop_app`, then `start_app`", GOES_ON, 3)
+def broker_stopped(stage: Stage, trial: Trial) -> None:
+    """Connections are closed with 320."""
+
+    def fault() -> None:
+        stage.rabbit.ctl("stop_app")
+        stage.rabbit.ctl("start_app")
+
+    _through(stage, trial, fault)
+
+
+@row("F11", "SIGSTOP of the broker for 4 heartbeats (1 s), then SIGCONT", GOES_ON, 3, heartbeat_s=1)
+def broker_frozen(stage: Stage, trial: Trial) -> None:
+    """Both sides give their connections up."""
+
+    def fault() -> None:
+        os.kill(stage.rabbit.pid, signal.SIGSTOP)
+        time.sleep(4.0)
+        os.kill(stage.rabbit.pid, signal.SIGCONT)
+
+    _through(stage, trial, fault)
+
+
+def nobody(stage: Stage) -> None:
+    """The trial starts its own."""
+
+
+@row(
+    "F12",
+    "no broker when worker and agent start; it appears 3 s later",
+    "a wait that is shown, then the first step",
+    2,
+    nobody,
+)
+def broker_late(stage: Stage, trial: Trial) -> None:
+    """Both tell that they wait."""
+    with stage.rig.absent():
+        worker, agent = stage.worker(), stage.agent().ready()
+        token = trial.token()
+        agent.begin(token, "open", **TIMEOUTS)
+        waiting = "waiting for the broker"
+        eventually(lambda: waiting in agent.said and waiting in worker.said, "both say that they wait", 60.0)
+    there = time.monotonic()
+    trial.await_(agent, token)
+    trial.do(agent, token, "reset")
+    trial.recover_s = time.monotonic() - there
+    trial.close(agent, token)
+    stage.finish(worker, agent)
+
+
+@row("F13", "`rabbitmqctl close_all_connections`", GOES_ON, 6)
+def connections_closed(stage: Stage, trial: Trial) -> None:
+    """In the middle of a step."""
+    _through(stage, trial, lambda: stage.close_connections("matrix F13"), slow_s=1.0)
+
+
+@row("F13b", "`rabbitmqctl close_all_connections` between two steps", GOES_ON, 6)
+def connections_closed_idle(stage: Stage, trial: Trial) -> None:
+    """Nobody waits for anything."""
+    _through(stage, trial, lambda: stage.close_connections("matrix F13b"))
+
+
+@row("F22", "a memory alarm for 2 s in the middle of an episode", "the step is late; nothing is lost", 3)
+def memory_alarm(stage: Stage, trial: Trial) -> None:
+    """Publishers are blocked."""
+
+    def fault() -> None:
+        stage.rabbit.ctl("set_vm_memory_high_watermark", "0.000001")
+        threading.Timer(2.0, stage.rabbit.ctl, ["set_vm_memory_high_watermark", "absolute", "1GB"]).start()
+
+    _through(stage, trial, fault)
+
+
+@row("F23", "a disk alarm for 2 s in the middle of an episode", "the step is late; nothing is lost", 3)
+def disk_alarm(stage: Stage, trial: Trial) -> None:
+    """Publishers are blocked."""
+
+    def fault() -> None:
+        stage.rabbit.ctl("set_disk_free_limit", "9000GB")
+        threading.Timer(2.0, stage.rabbit.ctl, ["set_disk_free_limit", "50MB"]).start()
+
+    _through(stage, trial, fault)
