@@ -3,6 +3,7 @@
 BROKER ?= memory://
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FAULTS_ARGS ?=
 
 # In the name of a stamp stands where it was made: a moved or copied folder is set up anew.
 HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
@@ -11,7 +12,7 @@ DEV := .venv/dev-$(HERE)
 ECO := .venv/eco-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test lint types layers check test-compose test-ecosystem test-wheel bench build golden docs lock clean
+.PHONY: help demo test test-faults lint types layers check test-compose test-ecosystem test-wheel bench build golden docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +24,10 @@ test: $(DEV) ## the whole test suite, against memory:// and a RabbitMQ that it s
 	@tools/ensure-rabbitmq
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -m "not compose and not ecosystem" $(PYTEST_ARGS)
+
+test-faults: $(DEV) ## faults injected into real processes, some 25 minutes: writes docs/faults.md; FAULTS_ARGS="--only F9 F1* --trials 20"
+	@tools/ensure-rabbitmq
+	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 lint: $(DEV) ## style: ruff
 	@echo "==> ruff check"

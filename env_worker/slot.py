@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 DECLARE_S = 10.0
 """How long the broker may take to make a queue."""
 
+RETURN_S = 60.0
+"""When our own connection broke, those of the agents probably did: they have so long to come back."""
+
+REACHED_S = 10.0
+"""An agent whose probe has not come back for so long is there."""
+
 PREFETCH = 4
 """Messages of one queue that are with the worker at once; a flood stays in the bounded queue at the broker."""
 
@@ -35,6 +41,8 @@ class Slot:
     probed: float = 0.0
     lost_since: float | None = None
     """Since when the agent cannot be reached; None: it can."""
+    return_by: float | None = None
+    """Until then its agent may be on its way back, as we have been; None: it has been reached since."""
     agent: str = ""
     """Incarnation of the agent that ``key`` belongs to."""
     key: str = ""
@@ -51,6 +59,28 @@ class Slot:
     def idle_for(self, now: float) -> float:
         """Seconds since the agent had its last reply and has asked nothing; 0 while it waits for one."""
         return 0.0 if self.episode.dialogue.executing is not None else now - max(self.heard, self.told)
+
+    def listened(self, now: float) -> None:
+        """Its agent says something."""
+        self.heard, self.lost_since, self.return_by = now, None, None
+
+    def expect_return(self, now: float) -> None:
+        """Our connection broke, and so, probably, did its agent's. A probe goes out now.
+
+        An agent that has not been reached since we last came back gets no new time for that: else one that is dead
+        would keep the slot for ever where connections break often.
+        """
+        self.lost_since, self.probed = None, now
+        if self.return_by is None:
+            self.return_by = now + RETURN_S
+
+    def is_lost(self, now: float, window: float) -> bool:
+        """Whether its agent cannot be reached, and has not come back in time. ``window``: seconds to come back."""
+        if self.lost_since is None:
+            if self.return_by is not None and now - self.probed >= REACHED_S:
+                self.return_by = None
+            return False
+        return now >= max(self.lost_since + window, self.return_by or 0.0)
 
     def open(self, connection: Connection, mailbox: Mailbox) -> None:
         """Own the queue of what its agent asks, and hear when it cannot be reached. Raises ``BrokerError``."""

@@ -37,9 +37,6 @@ log = logging.getLogger("gymbroker")
 TICK_S = 0.1
 """How often housekeeping is done."""
 
-RETURN_S = 60.0
-"""When our own connection broke, those of the agents probably did: they have so long to come back."""
-
 
 class Stepper:
     """Takes ``make`` requests while there are free slots, and steps the envs of its episodes."""
@@ -55,8 +52,6 @@ class Stepper:
         self._requests: list[Subscription] = []
         self._worlds = Worlds(settings, pulse)
         self._announcer = Announcer(self.name, catalogue, settings.capacity)
-        self._patient_until = 0.0
-        """Until then agents that cannot be reached may be on their way back, as we have been."""
 
     @property
     def free(self) -> int:
@@ -71,13 +66,14 @@ class Stepper:
         deadline = time.monotonic() + DECLARE_S
         connection.declare_exchanges(deadline)
         connection.listen(topology.PRESENCE, [ASK], self._mailbox, ASK, deadline)
-        if self.slots:
-            self._patient_until = time.monotonic() + RETURN_S
+        for slot in self.slots.values():
+            slot.expect_return(time.monotonic())
         for slot in list(self.slots.values()):
-            slot.lost_since = None
-            resume = slot.episode.dialogue.reconnect(connection.incarnation)
+            dialogue = slot.episode.dialogue
+            resume = dialogue.reconnect(connection.incarnation)
             slot.open(connection, self._mailbox)
-            connection.send(topology.PERCEPTS, topology.percept_control_key(slot.episode.dialogue.episode), resume)
+            connection.send(topology.PERCEPTS, topology.percept_control_key(dialogue.episode), resume)
+            connection.send(topology.PERCEPTS, slot.key, dialogue.probe())
         self._worlds.attach(connection, self._mailbox)
         self._requests = []
         self._take_requests()
@@ -112,8 +108,7 @@ class Stepper:
         """Housekeeping: find agents that are gone and episodes that are idle; say that we are there."""
         settings = self._settings
         for slot in list(self.slots.values()):
-            lost = slot.lost_since
-            if lost is not None and now >= max(lost + settings.resume_window, self._patient_until):
+            if slot.is_lost(now, settings.resume_window):
                 log.info("episode %s: its agent is gone", slot.episode.public_id)
                 self._drop(slot)
             elif settings.idle_timeout and slot.idle_for(now) >= settings.idle_timeout:
@@ -147,7 +142,7 @@ class Stepper:
             self._worlds.lose_name(slot)
 
     def _step(self, slot: Slot, arrival: Arrival) -> None:
-        slot.heard, slot.lost_since = time.monotonic(), None
+        slot.listened(time.monotonic())
         self._pulse.begin(slot)
         try:
             reply = slot.episode.handle(arrival.body)

@@ -94,6 +94,24 @@ def test_a_resume_that_is_lost_with_its_connection_is_said_by_the_next(serve, re
     assert len(moves) == 2
 
 
+def test_a_dead_agent_loses_its_slot_however_often_the_worker_s_connection_breaks(serve, remote, monkeypatch):
+    monkeypatch.setattr("env_worker.slot.RETURN_S", 1.0)
+    monkeypatch.setattr(Session, "revive", lambda _: None)  # it is dead: nobody brings it back
+    stepper = serve(COUNTING, resume_window=0.0)._stepper
+    env = remote(COUNTING)
+    env.reset()
+    env._session.connection.close()
+
+    def found_again(former):
+        slots = list(stepper.slots.values())
+        return not slots or (stepper._connection is not former and slots[0].lost_since is not None)
+
+    while stepper.slots:
+        broken = stepper._connection
+        broken.close()
+        eventually(lambda broken=broken: found_again(broken), "the agent cannot be reached by the new connection")
+
+
 def test_a_full_queue_of_requests_is_busy_at_once(monkeypatch):
     monkeypatch.setattr(topology, "REQUESTS_LENGTH", 0)
     url = "memory://full"

@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from env_worker import slot
 from env_worker.stepper import Stepper
 from tests.faults.journal import FOLDER
 
@@ -72,9 +73,13 @@ def _between(place: str) -> None:
     Stepper._accept = wrapped  # type: ignore[method-assign]
 
 
+RETURN_S = "GYMBROKER_FAULTS_RETURN_S"
+"""Environment variable: how long agents have to come back when the worker's own connection broke."""
+
 BEFORE_ACCEPTED, UNACKED, BEFORE_BUILD = "before-accepted", "accepted-unacked", "before-build"
 
 if FOLDER in os.environ:
     _before("_accept", BEFORE_ACCEPTED)
     _between(UNACKED)
     _before("_build", BEFORE_BUILD)
+    slot.RETURN_S = float(os.environ.get(RETURN_S, slot.RETURN_S))

@@ -12,13 +12,13 @@ HEAD = """# Faults
 
 Made by `make test-faults`; do not edit. Each row is a fault that was injected into real processes around a private
 RabbitMQ, so many times. Both sides write a journal; after each trial a checker reads both: no request executed twice;
-what the agent saw is what one env did, in order; each open ends in an end or an error; no wait beyond its bound; nothing
-left behind at the broker or on the machine. A trial in which any of that, or what the row expects, does not hold is
-*violated*.
+what the agent saw is what one env did, in order; each open ends in an end or an error; no wait beyond its bound;
+nothing left behind at the broker or on the machine. A trial in which any of that, or what the row expects, does not
+hold is *violated*.
 `tests/faults` is the rig; `FAULTS_ARGS="--only F9 --trials 20"` runs single rows.
 
-*At most*: the upper bound of the share of violations with 95 % confidence (3 / trials where there were none). *Detect*: from
-the fault until somebody is told, or begins to connect again. *Recover*: until steps go on, or the slot is free.
+*At most*: the upper bound of the share of violations with 95 % confidence (3 / trials where there were none). *Detect*:
+from the fault until somebody is told, or begins to connect again. *Recover*: until steps go on, or the slot is free.
 """
 
 ELSEWHERE = """

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.envs import ENV_ID
+from tests.faults.failpoints import RETURN_S
 from tests.faults.journal import FOLDER
 from tests.support.commands import ROOT, environment, eventually
 
@@ -96,10 +97,13 @@ class Process:
 class Worker(Process):
     """An env worker: a supervisor and its steppers."""
 
-    def __init__(self, folder: Path, env_id: str, url: str, log: Path, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, env_id: str, url: str, log: Path, *, return_s: float = 60.0, **settings: Any
+    ) -> None:
         self.env_id = env_id
         given = {"env_ids": [env_id], "broker": url, **settings}
-        super().__init__("tests.faults.worker", json.dumps(given), env=surroundings(folder, env_id, url), log=log)
+        env = {**surroundings(folder, env_id, url), RETURN_S: str(return_s)}
+        super().__init__("tests.faults.worker", json.dumps(given), env=env, log=log)
 
     def ready(self, count: int = 1) -> Worker:
         """Wait until steppers have begun to serve so many times."""

@@ -95,13 +95,12 @@ class _Link:
     async def run(self) -> None:
         """Pass everything on until both directions have ended."""
         pumps = [asyncio.ensure_future(self._pump(way)) for way in self.ends]
-        done, others = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for one in done:
-            one.exception()
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         if self.silent and not self.over:  # an end that went away tells the other nothing: an unplugged cable
             await self.proxy.closing.wait()
-        for other in others:
-            other.cancel()
+        for one in pumps:
+            one.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)  # a connection that is reset is no failure of ours
         self.reset(rst=False)
 
     def reset(self, *, rst: bool = True) -> None:
@@ -131,6 +130,7 @@ class _Link:
                 await sender
         finally:
             sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
 
     def _due(self, way: Way) -> float:
         proxy = self.proxy

@@ -105,6 +105,7 @@ class Stage:
         self.rig, self.name, self.heartbeat_s = rig, name, heartbeat_s
         self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=rig.folder))
         self.env_id = f"Faulty{secrets.token_hex(4)}-v0"
+        self.patience_s = 0.0
         self._files: dict[int, int] = {}
         self.workers: list[Worker] = []
         self.agents: list[Agent] = []
@@ -161,6 +162,11 @@ class Stage:
         """Let the broker close all connections."""
         self.rabbit.ctl("close_all_connections", reason)
 
+    def consumers(self, worker: Worker) -> int:
+        """How many steppers take requests for the env of a worker."""
+        rows = self.rabbit.ctl("list_queues", "name", "consumers").splitlines()
+        return sum(int(row.split()[1]) for row in rows if row.split()[0] == f"requests.{worker.env_id}")
+
     def finish(self, *processes: Worker | Agent) -> None:
         """End processes of one trial in peace; those that do not are told by ``left``."""
         for one in processes:
@@ -168,8 +174,11 @@ class Stage:
             eventually(lambda one=one: one.popen.poll() is not None, f"{one.log.name} ends", LEAVE_S)
 
     def settle(self, trial: Trial) -> None:
-        """After a trial: wait for twice the lease at the most until its envs are closed, then judge its journals."""
-        deadline = time.monotonic() + 2 * (LEASE_S + WINDOW_S)
+        """After a trial: wait for twice the lease at the most until its envs are closed, then judge its journals.
+
+        Where ``patience_s`` is set, as the worker's own connection broke, so much longer.
+        """
+        deadline = time.monotonic() + 2 * (LEASE_S + WINDOW_S) + self.patience_s
         while (found := self.judge(trial)) and time.monotonic() < deadline:
             time.sleep(0.05)
         trial.wrong += found
@@ -192,8 +201,7 @@ class Stage:
         """After the last trial: end the processes in peace, and tell what is left at the broker and on the machine."""
         grown = {pid: (had, open_files(pid)) for pid, had in self._files.items() if alive(pid)}
         left = [f"{has - had} files of process {pid}" for pid, (had, has) in grown.items() if has > had + MORE_FILES]
-        queues = self.rabbit.ctl("list_queues", "name").split()
-        left += [f"queue {name}" for name in queues if name.startswith(("episode.", "world."))]
+        left += [f"queue {name}" for name in self._queues()]
         for one in [*self.workers, *self._spare, *self.agents]:
             one.leave()
         deadline = time.monotonic() + LEAVE_S
@@ -201,6 +209,15 @@ class Stage:
             time.sleep(0.05)
         left += [f"process {pid}" for pid in pids]
         return [Violation("left", text) for text in left]
+
+    def _queues(self) -> list[str]:
+        """The queues of episodes that are still there when they have had time to go, with half-open connections."""
+        deadline = time.monotonic() + 2 * (LEASE_S + WINDOW_S) + 3 * min(self.heartbeat_s, 2)
+        while True:
+            names = self.rabbit.ctl("list_queues", "name").split()
+            left = [name for name in names if name.startswith(("episode.", "world."))]
+            if not left or time.monotonic() > deadline:
+                return left
 
     def _under_test(self) -> list[int]:
         """Process ids of all workers, steppers and agents of this stage."""

@@ -133,6 +133,14 @@ def poison(stage: Stage, trial: Trial) -> None:
     trial.close(agent, healthy)
 
 
+def impatient(stage: Stage) -> None:
+    """When the worker's own connection broke, agents have 3 s to come back instead of 60."""
+    stage.patience_s = 3.0
+    stage.worker(return_s=stage.patience_s)
+    stage.agent().ready()
+    stage.workers[0].ready()
+
+
 @row(
     "F4",
     "SIGSTOP of a stepper for 1.5 s in the middle of an episode (heartbeat 4 s)",
@@ -164,6 +172,7 @@ def stands_still(stage: Stage, trial: Trial) -> None:
     "`WorkerLost`; it comes back, says nothing that counts, closes the env, serves again",
     3,
     heartbeat_s=1,
+    setup=impatient,
 )
 def zombie(stage: Stage, trial: Trial) -> None:
     """The broker gives its connection up."""
@@ -218,10 +227,11 @@ def drained(stage: Stage, trial: Trial) -> None:
     token = trial.open(agent, worker)
     told = time.monotonic()
     worker.send(signal.SIGTERM)
+    eventually(lambda: not stage.consumers(worker), "it takes no more requests")
+    trial.detect_s = time.monotonic() - told
     trial.play(agent, token, 20)
     late = trial.token()
     trial.do(agent, late, "open", error="NoFreeWorker", env_id=worker.env_id, **{**TIMEOUTS, "make_timeout": 1.0})
     trial.close(agent, token)
     code = worker.popen.wait(60)
     trial.expect(code == 0, f"the worker ended with {code}")
-    trial.detect_s = time.monotonic() - told

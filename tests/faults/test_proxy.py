@@ -120,6 +120,7 @@ def test_a_blackhole_swallows_all_that_follows_and_keeps_the_connection(proxy, p
     assert fault.fired.wait(WAIT_S)
     assert box.get(time.monotonic() + 0.2) is None
     assert not sender.closed
+    proxy.reset_all()
 
 
 def test_what_is_held_passes_when_it_is_released(proxy, pair):
