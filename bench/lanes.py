@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bench.stage import Stage
 
 ENV = "CartPole-v1"
-ORDER = {"seconds": 1.5}
+ORDER = {"seconds": 1.2}
 LANES, MANY = 64, 1024
 
 
@@ -67,5 +67,5 @@ GROUP = Group(
             ("ours-entry-point-1024", "1,024 lanes over RabbitMQ, --vector entry-point", ours(MANY, "entry-point")),
         )
     ),
-    turn_s=(1.8, 1.9),
+    turn_s=(1.8, 1.5),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from bench.stage import House
     from bench.table import Cells
 
-GROWTH_ROUNDS = 3
-"""Its rounds are long, and its figures are no ratios of rivals."""
+PROFILE_ROUNDS, GROWTH_ROUNDS = 5, 3
+"""Their rounds are long, and their figures are no ratios of rivals."""
 
 
 @dataclass
@@ -87,15 +88,15 @@ def plan(house: House, choice: Choice, rounds: int, scale: float, tell: Callable
     """The parts, in the order in which they are run. ``scale``: how much is measured, as part of the usual."""
     parts = [_group_part(house, group, list(rows), rounds, scale, tell) for group, rows in choice.groups]
     if choice.profile:
-        seconds = rounds * (profile.ROUND_S[0] + scale * profile.ROUND_S[1])
-        parts.append(
-            Part(profile.NAME, f"{rounds} rounds", seconds, lambda: _of_profile(house, rounds, scale, tell))
-        )  # fmt: skip
+        profiled = min(rounds, PROFILE_ROUNDS)
+        seconds = profiled * (profile.ROUND_S[0] + scale * profile.ROUND_S[1])
+        run = functools.partial(_of_profile, house, profiled, scale, tell)
+        parts.append(Part(profile.NAME, f"{profiled} rounds", seconds, run))
     if choice.growth:
-        turns = min(rounds, GROWTH_ROUNDS)
-        seconds = turns * (growth.ROUND_S[0] + scale * growth.ROUND_S[1])
+        grown = min(rounds, GROWTH_ROUNDS)
+        seconds = grown * (growth.ROUND_S[0] + scale * growth.ROUND_S[1])
         parts.append(
-            Part(growth.NAME, f"{turns} rounds", seconds, lambda: of_growth(growth.grow(house, turns, scale, tell)))
+            Part(growth.NAME, f"{grown} rounds", seconds, lambda: of_growth(growth.grow(house, grown, scale, tell)))
         )
     return parts
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bench.stage import Stage
 
 ENV = "bench.programs.slow:Slow"
-ORDER = {"seconds": 4.0}
+ORDER = {"seconds": 2.5}
 
 
 def ours(processes: int, agents: int) -> Callable[[Stage], None]:
@@ -45,5 +45,5 @@ GROUP = Group(
         Row("ours-8", "8 worker processes, 8 agents", ours(8, 8), ORDER),
         Row("ours-2-of-8", "2 worker processes shared by 8 agents", ours(2, 8), ORDER),
     ),
-    turn_s=(3.5, 5.0),
+    turn_s=(3.5, 3.2),
 )
