@@ -100,6 +100,10 @@ class Broker:
         erlang = re.search(r"Erlang/OTP (\d+)", overview)
         return f"{rabbit[1] if rabbit else '?'} on Erlang/OTP {erlang[1] if erlang else '?'}"
 
+    def collect_garbage(self) -> None:
+        """Let its processes give back the memory that they no longer need."""
+        self._rabbit.ctl("force_gc")
+
     def pause(self) -> None:
         """Stop its process where it is, so that it takes nothing of the machine. It must have no client."""
         os.kill(self.pid, signal.SIGSTOP)

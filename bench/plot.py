@@ -114,6 +114,8 @@ def _lines(panel: Any, growth: Growth, title: str, lines: dict[str, str]) -> Non
         sizes, values = [size for size, value in found if value], [value for _, value in found if value]
         panel.plot(sizes, values, marker="o", markersize=4, label=label or None)
     panel.set_xscale("log")
+    panel.set_xticks(growth.sizes, [f"{size:,}" for size in growth.sizes])
+    panel.minorticks_off()
     if title == LATENCIES:
         panel.set_yscale("log")
     else:
