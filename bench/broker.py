@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 PASSWORD = "only-for-the-benchmark"
+IN_USE = "[erlang:garbage_collect(P) || P <- processes()], erlang:memory(total)."
 DEFINITIONS = "load_definitions = "
 
 
@@ -100,9 +101,9 @@ class Broker:
         erlang = re.search(r"Erlang/OTP (\d+)", overview)
         return f"{rabbit[1] if rabbit else '?'} on Erlang/OTP {erlang[1] if erlang else '?'}"
 
-    def collect_garbage(self) -> None:
-        """Let its processes give back the memory that they no longer need."""
-        self._rabbit.ctl("force_gc")
+    def memory_bytes(self) -> int:
+        """What its Erlang VM has in use, after all its processes have collected their garbage."""
+        return int(self._rabbit.ctl("eval", IN_USE))
 
     def pause(self) -> None:
         """Stop its process where it is, so that it takes nothing of the machine. It must have no client."""

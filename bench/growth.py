@@ -81,8 +81,8 @@ def _one_by_one(house: House, episodes: int, scale: float) -> Point:
         opened = agent.hear(READY_S)
         found = {"opened_per_s": opened["opened"], "opening_p50_ms": opened["p50_us"] / 1000}
         pids = _pids(stage)
-        stage.broker.collect_garbage()
-        found |= {f"{role}_mb": written_bytes(pids[role]) / 1e6 for role in ROLES}
+        found |= {f"{role}_mb": written_bytes(pids[role]) / 1e6 for role in ("agent", "worker")}
+        found["broker_mb"] = stage.broker.memory_bytes() / 1e6
         steps = max(1, int(STEPS * scale))
         _ask(agent, steps=steps // 4, turn=True)
         with house.others.watch():

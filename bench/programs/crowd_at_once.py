@@ -14,7 +14,7 @@ import numpy as np
 import gymbroker
 from bench.programs import loop
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 """The last of them waits until all others are open."""
 
 env_id, broker, episodes = sys.argv[1], sys.argv[2], int(sys.argv[3])
