@@ -6,6 +6,7 @@ the reply back through ``Mailbox.get`` -> ``AgentDialogue.receive``.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_worker import caretaker, opening
 from agent_worker.episode import CLOSE_PROBE_S, Episode
-from broker import shared, topology
+from broker import backoff, shared, topology
 from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind
 from protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from protocol.messages import Message, Request
 
 log = logging.getLogger("gymbroker")
-
-AGAIN_S = 0.05
-"""Between two attempts at a broker that takes connections, and breaks them."""
 
 REVIVE_S = 10.0
 """How long the caretaker looks for a broker at a time: it has other sessions to look after."""
@@ -174,7 +172,7 @@ class Session(Episode):
         A broker that comes up may break the new one, too: then once more, until the time is up.
         """
         until = min(deadline, time.monotonic() + self._wish.reconnect_timeout)
-        while True:
+        for breaks in itertools.count(1):
             log.warning("%s; connecting again for %s", loss or "the connection broke", self.env_id)
             left = max(0.0, until - time.monotonic())
             connection = shared(self._wish.broker, timeout_s=left, name=self._wish.name)
@@ -186,7 +184,7 @@ class Session(Episode):
                 if time.monotonic() >= until:
                     raise
                 loss = error
-                time.sleep(AGAIN_S)
+                time.sleep(backoff(breaks))
 
     def ping(self, timeout: float) -> float:
         """Seconds of a round trip to the worker and back, without its env. Raises as ``request`` does."""

@@ -4,7 +4,7 @@
 ``broker.port``, the names of queues and keys in ``broker.topology``, and URLs in ``broker.url``.
 """
 
-from broker.connect import connect, shared
+from broker.connect import backoff, connect, shared
 from broker.errors import (
     AccessRefused,
     BrokerError,
@@ -37,6 +37,7 @@ __all__ = [
     "Receipt",
     "Subscription",
     "TopologyMissing",
+    "backoff",
     "connect",
     "label",
     "shared",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import random
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from broker.port import Connection
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
+LONGEST_BREAK_S = 1.0
 
 logger = logging.getLogger("gymbroker")
 
@@ -59,6 +61,14 @@ def _dial(url: BrokerUrl, deadline: float, name: str) -> Connection:
         reraise=True,
     )
     return attempts(lambda: AmqpConnection(url, name, max(deadline, time.monotonic() + 1.0)))
+
+
+def backoff(breaks: int) -> float:
+    """Seconds to wait before the next attempt at a broker that takes connections, and has broken ``breaks`` in a row.
+
+    At random, up to a bound that doubles from 0.1 s to 1 s: of many that it has broken not all come at once.
+    """
+    return random.uniform(0.0, min(FIRST_WAIT_S * 2.0 ** min(breaks - 1, 10), LONGEST_BREAK_S))
 
 
 class _Shared:

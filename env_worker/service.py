@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker import connect
+from broker import backoff, connect
 from broker.errors import BrokerError, BrokerTimeout, ConnectionLost
 from env_worker.stepper import TICK_S
 from protocol.errors import ErrorCode, Fault
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from env_worker.stepper import Stepper
 
 log = logging.getLogger("gymbroker")
+
+SHORT_S = 5.0
+"""A connection that has broken sooner is not followed by the next one at once: the broker may break them all."""
 
 
 @dataclass
@@ -40,8 +43,10 @@ def serve(settings: WorkerSettings, stepper: Stepper, control: Control, ready: C
 
     Raises ``BrokerError`` when the broker cannot be reached within ``connect_timeout`` or refuses us.
     """
+    breaks = 0
     while True:
         connection = connect(settings.broker, timeout_s=settings.connect_timeout, name=f"env worker {stepper.name}")
+        opened = time.monotonic()
         try:
             stepper.attach(connection)
             ready()
@@ -49,8 +54,11 @@ def serve(settings: WorkerSettings, stepper: Stepper, control: Control, ready: C
             return
         except (ConnectionLost, BrokerTimeout) as error:
             log.warning("%s; connecting again", error)
+            breaks = breaks + 1 if time.monotonic() - opened < SHORT_S else 0
         finally:
             _close(connection)
+        if breaks:
+            time.sleep(backoff(breaks))
 
 
 def _serve_until_drained(stepper: Stepper, control: Control) -> None:

@@ -140,6 +140,8 @@ class Stepper:
             self._make(arrival)
         elif isinstance(slot, HostedWorld):
             self._worlds.lose_name(slot)
+        else:
+            self._leave_requests()  # somebody has deleted a queue of requests: the next tick declares it anew
 
     def _step(self, slot: Slot, arrival: Arrival) -> None:
         slot.listened(time.monotonic())

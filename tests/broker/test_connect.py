@@ -98,3 +98,10 @@ def test_shared_connections_are_closed_when_the_interpreter_ends(rabbit):
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "RabbitMQ", "")
+
+
+def test_the_pause_after_connections_that_break_is_at_random_and_grows_to_a_second():
+    for breaks, longest in ((1, 0.1), (2, 0.2), (4, 0.8), (5, 1.0), (10_000, 1.0)):
+        pauses = [broker.backoff(breaks) for _ in range(200)]
+        assert all(0.0 <= pause <= longest for pause in pauses)
+        assert max(pauses) - min(pauses) > longest / 2

@@ -112,6 +112,23 @@ def test_a_dead_agent_loses_its_slot_however_often_the_worker_s_connection_break
         eventually(lambda broken=broken: found_again(broken), "the agent cannot be reached by the new connection")
 
 
+def test_a_queue_of_requests_that_an_operator_deletes_is_made_anew(rabbit, tmp_path):
+    ids = "gymbroker/Deleted-v0", "gymbroker/Kept-v0"
+    code = "import gymnasium\nfrom tests.support.envs import Counting\n"
+    code += "".join(f"gymnasium.register({env_id!r}, entry_point=Counting)\n" for env_id in ids)
+    (tmp_path / "two_envs.py").write_text(code)
+    with worker(rabbit.url, tmp_path / "log", *ids, "--import", "two_envs", cwd=tmp_path):
+        running = RemoteEnv(ids[0], rabbit.url)
+        running.reset()
+        rabbit.ctl("delete_queue", f"requests.{ids[0]}")
+        for env_id in ids:
+            env = RemoteEnv(env_id, rabbit.url, make_timeout=60.0)
+            assert env.reset()[0] == [0]
+            env.close()
+        assert running.step(0)[0] == [1]
+        running.close()
+
+
 def test_a_full_queue_of_requests_is_busy_at_once(monkeypatch):
     monkeypatch.setattr(topology, "REQUESTS_LENGTH", 0)
     url = "memory://full"

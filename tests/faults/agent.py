@@ -74,6 +74,13 @@ class Player(threading.Thread):
             self.step()
             time.sleep(pace_s)
 
+    def whole(self, count: int, pace_s: float, **fields: Any) -> None:
+        """An episode from its open to its end."""
+        self.open(**fields)
+        self.reset()
+        self.steps(count, pace_s)
+        self.close()
+
     def close(self) -> None:
         """End the episode."""
         self._env.close()

@@ -35,11 +35,24 @@ class Unit:
         """All its bytes."""
         return b"".join(self.frames)
 
+    @property
+    def body(self) -> bytes:
+        """Of a message: what it carries."""
+        return b"".join(frame[7:-1] for frame in self.frames[2:])
+
     def corrupted(self, at: int = 0) -> bytes:
         """Its bytes, with one of its body changed: ``at`` counts from the end of the body's last frame."""
         last = bytearray(self.frames[-1])
         last[-2 - at] ^= 0xFF
         return b"".join([*self.frames[:-1], bytes(last)])
+
+
+class Pieces:
+    """In the place of a ``Cutter`` where the stream is encrypted: each piece that comes is a unit named ``bytes``."""
+
+    def feed(self, data: bytes) -> Iterator[Unit]:
+        """One unit."""
+        yield Unit("bytes", [data])
 
 
 class Cutter:

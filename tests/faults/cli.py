@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tests.faults import record, rows, rows_broker, rows_link, rows_worker  # noqa: F401 - they register
+from tests.faults import record, rows, rows_broker, rows_limits, rows_link, rows_many, rows_slow, rows_worker  # noqa: F401 - they register
 from tests.faults.elsewhere import ELSEWHERE
 from tests.faults.rig import Rig
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="so many trials of each row")
     parser.add_argument("--no-page", action="store_true", help="leave docs/faults.md and docs/faults.json as they are")
     given = parser.parse_args()
-    wanted = sorted((one for one in rows.ROWS.values() if _matches(one.name, given.only)), key=_place)
+    wanted = sorted((one for one in rows.ROWS.values() if _wanted(one, given.only)), key=_place)
     if given.list:
         for one in wanted:
             print(f"{one.name:6} {one.trials:4} {one.fault}")
@@ -47,6 +47,8 @@ def _run(wanted: Sequence[Row], trials: int | None, on_page: Sequence[Row]) -> l
             results.append(result)
             told = f"{result.violated} of {result.trials} violated, {result.took_s:.0f} s"
             print(f"{one.name:6} {told}: {one.fault}", flush=True)
+            for name, found in result.figures.items():
+                print(f"       {name}: {', '.join(f'{one:.3g}' for one in found)}", flush=True)
             for text in result.violations[:SHOWN]:
                 print(f"       {text}", flush=True)
             if on_page:
@@ -60,5 +62,9 @@ def _place(one: Row) -> tuple[int, str]:
     return int(number), one.name
 
 
-def _matches(name: str, only: Sequence[str] | None) -> bool:
-    return not only or any(name == one or (one.endswith("*") and name.startswith(one[:-1])) for one in only)
+def _wanted(one: Row, only: Sequence[str] | None) -> bool:
+    return not one.by_hand if only is None else _matches(one.name, only)
+
+
+def _matches(name: str, only: Sequence[str]) -> bool:
+    return any(name == one or (one.endswith("*") and name.startswith(one[:-1])) for one in only)

@@ -164,7 +164,7 @@ class Agent(Process):
     def begin(self, token: str, do: str, **fields: Any) -> None:
         """Give it a command. Next: ``result``."""
         self._answers.setdefault(token, queue.SimpleQueue())
-        if do == "open":
+        if do in ("open", "whole"):
             fields = {"env_id": self._env_id, "broker": self._url, "kwargs": {}, **fields}
         assert self.popen.stdin is not None
         self.popen.stdin.write(json.dumps({"token": token, "do": do, **fields}).encode() + b"\n")

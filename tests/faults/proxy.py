@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.faults.amqp_frames import Cutter, Unit
+from tests.faults.amqp_frames import Cutter, Pieces, Unit
 from tools.rabbit import free_ports
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Way = Literal["up", "down"]
 """``up``: from the client to the broker."""
 
-Deed = Literal["delay", "cut", "reset", "blackhole", "duplicate", "corrupt", "drop"]
+Deed = Literal["delay", "cut", "reset", "blackhole", "duplicate", "corrupt", "drop", "replay"]
 
 
 class Mark(enum.Enum):
@@ -53,6 +53,7 @@ class Fault:
     duplicate  it passes twice
     corrupt    a byte of its body is another one
     drop       it does not pass; all else does
+    replay     it passes, and once more after the next of its kind
     """
 
     way: Way
@@ -65,13 +66,15 @@ class Fault:
     after: int = 0
     key: str = ""
     """Regular expression that its routing key must match; empty: any."""
+    always: bool = False
+    """It strikes at each from the ``nth`` on, until ``disarm``."""
     fired: threading.Event = field(default_factory=threading.Event)
     fired_at: float = 0.0
     _seen: int = 0
 
     def hits(self, way: Way, unit: Unit) -> bool:
         """Whether it strikes this unit. Counts."""
-        if self.fired.is_set() or way != self.way or unit.name != self.on:
+        if (self.fired.is_set() and not self.always) or way != self.way or unit.name != self.on:
             return False
         if (self.exchange and unit.exchange != self.exchange) or not re.search(self.key, unit.key):
             return False
@@ -91,6 +94,8 @@ class _Link:
         self.silent: set[Way] = set()
         self.over = False
         self.held: dict[Way, float] = {"up": 0.0, "down": 0.0}
+        self.old: Unit | None = None
+        """What is to be passed once more."""
 
     async def run(self) -> None:
         """Pass everything on until both directions have ended."""
@@ -117,12 +122,13 @@ class _Link:
 
     async def _pump(self, way: Way) -> None:
         reader, writer = self.ends[way]
-        cutter = Cutter(client=way == "up")
+        cutter = Pieces() if self.proxy.raw else Cutter(client=way == "up")
         line: asyncio.Queue[tuple[float, bytes | Mark]] = asyncio.Queue()
         sender = asyncio.ensure_future(self._send(way, writer, line))
         try:
             while data := await reader.read(65536):
                 for unit in cutter.feed(data):
+                    self.proxy.note(way, unit)
                     for piece in self._pieces(way, unit):
                         line.put_nowait((self._due(way), piece))
             if way not in self.silent:
@@ -145,6 +151,9 @@ class _Link:
         for fault in self.proxy.faults:
             if fault.hits(way, unit):
                 return self._strike(way, unit, fault)
+        if self.old is not None and (self.old.name, self.old.exchange) == (unit.name, unit.exchange):
+            old, self.old = self.old, None
+            return [unit.data, old.data]
         return [unit.data]
 
     def _strike(self, way: Way, unit: Unit, fault: Fault) -> list[bytes | Mark]:
@@ -162,6 +171,8 @@ class _Link:
             return [unit.corrupted()]
         elif fault.deed == "drop":
             return []
+        elif fault.deed == "replay":
+            self.old = unit
         return [unit.data]
 
     async def _send(
@@ -186,8 +197,8 @@ class _Link:
 class Proxy:
     """Passes connections on to a port of this machine. ``with Proxy(port) as proxy: ...``."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target: int, *, raw: bool = False) -> None:
+        self._target, self.raw = target, raw
         self.port = free_ports(1)[0]
         self.faults: list[Fault] = []
         self.latency_s = self.jitter_s = 0.0
@@ -196,6 +207,9 @@ class Proxy:
         self.holding: set[Way] = set()
         self.accepted: list[float] = []
         """When each connection was asked for."""
+        self.messages: list[tuple[Way, Unit]] = []
+        """The messages that came, while ``listening``."""
+        self.listening = False
         self._links: set[_Link] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
@@ -215,8 +229,13 @@ class Proxy:
 
     def strike(self, fault: Fault) -> Fault:
         """Arm a fault; those that have fired are forgotten."""
-        self.faults = [*(one for one in self.faults if not one.fired.is_set()), fault]
+        self.faults = [*(one for one in self.faults if one.always or not one.fired.is_set()), fault]
         return fault
+
+    def note(self, way: Way, unit: Unit) -> None:
+        """A unit has come."""
+        if self.listening and len(unit.frames) > 1:
+            self.messages.append((way, unit))
 
     def disarm(self) -> None:
         """Forget all faults."""

@@ -47,4 +47,4 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
     return {
         name: [round(one, 4) for one in value] if name in ("detect_s", "recover_s") else value
         for name, value in row.items()
-    }
+    } | {"figures": {name: [round(one, 4) for one in found] for name, found in row["figures"].items()}}

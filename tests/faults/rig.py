@@ -41,7 +41,7 @@ LEAVE_S = 15.0
 MORE_FILES = 4
 """So many files more than after the first trial are no leak: a connection or a pipe that is just being made."""
 
-ANSWER_S = 120.0
+ANSWER_S = 400.0
 """Longest that the rig itself waits for an agent."""
 
 
@@ -57,6 +57,8 @@ class Trial:
     """From the fault to when somebody was told."""
     recover_s: float | None = None
     """From the fault to when steps went on."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """What else was measured, by its name."""
 
     def token(self) -> str:
         """A new episode's name."""
@@ -98,13 +100,18 @@ class Trial:
         self.do(agent, token, "close")
 
 
+def new_env_id() -> str:
+    """An id that no other worker serves: those of former trials must not take the agents of the next."""
+    return f"Faulty{secrets.token_hex(4)}-v0"
+
+
 class Stage:
     """Where the trials of one row play: its broker, proxies, processes and journals. ``with rig.stage(...)``."""
 
     def __init__(self, rig: Rig, name: str, heartbeat_s: int) -> None:
         self.rig, self.name, self.heartbeat_s = rig, name, heartbeat_s
         self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=rig.folder))
-        self.env_id = f"Faulty{secrets.token_hex(4)}-v0"
+        self.env_id = new_env_id()
         self.patience_s = 0.0
         self._files: dict[int, int] = {}
         self.workers: list[Worker] = []
@@ -125,14 +132,15 @@ class Stage:
         return f"amqp://guest:guest@127.0.0.1:{port}/%2F?{query}"
 
     def proxy(self, name: str) -> Proxy:
-        """The proxy of that name, made when first asked for: ``worker``, ``agent``."""
+        """The proxy of that name, made when first asked for: ``worker``, ``agent``; ``tls`` before the TLS listener."""
         if name not in self._proxies:
-            self._proxies[name] = Proxy(self.rabbit.port).__enter__()
+            tls = name == "tls"
+            self._proxies[name] = Proxy(self.rabbit.tls_port if tls else self.rabbit.port, raw=tls).__enter__()
         return self._proxies[name]
 
-    def worker(self, *, url: str | None = None, **settings: Any) -> Worker:
-        """Start a worker; ``ready()`` waits for it."""
-        self.workers.append(self._start(self.env_id, url, settings))
+    def worker(self, *, url: str | None = None, env_id: str | None = None, **settings: Any) -> Worker:
+        """Start a worker; ``ready()`` waits for it. ``env_id``: another one than that of the stage."""
+        self.workers.append(self._start(env_id or self.env_id, url, settings))
         return self.workers[-1]
 
     def _start(self, env_id: str, url: str | None, settings: dict[str, Any]) -> Worker:
@@ -148,7 +156,7 @@ class Stage:
         if self.workers:
             self.workers[-1].leave()
         while len(self._spare) < SPARE:
-            self._spare.append(self._start(f"Faulty{secrets.token_hex(4)}-v0", None, settings))
+            self._spare.append(self._start(new_env_id(), None, settings))
         self.workers.append(self._spare.popleft())
         return self.workers[-1].ready(settings.get("processes", 1))
 
@@ -162,10 +170,10 @@ class Stage:
         """Let the broker close all connections."""
         self.rabbit.ctl("close_all_connections", reason)
 
-    def consumers(self, worker: Worker) -> int:
-        """How many steppers take requests for the env of a worker."""
-        rows = self.rabbit.ctl("list_queues", "name", "consumers").splitlines()
-        return sum(int(row.split()[1]) for row in rows if row.split()[0] == f"requests.{worker.env_id}")
+    def count(self, what: str, queue: str) -> int:
+        """``consumers`` or ``messages`` of the queues that have ``queue`` in their names."""
+        rows = self.rabbit.ctl("list_queues", "name", what).splitlines()
+        return sum(int(row.split()[1]) for row in rows if queue in row.split()[0])
 
     def finish(self, *processes: Worker | Agent) -> None:
         """End processes of one trial in peace; those that do not are told by ``left``."""
@@ -244,7 +252,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gymbroker-faults-"))
-        self.rabbit = Rabbit(config=CONFIG)
+        self.rabbit = Rabbit(config=CONFIG, tls=True)
 
     def stage(self, name: str, heartbeat_s: int = 10) -> Stage:
         """A stage for the trials of one row. ``heartbeat_s``: of all connections."""

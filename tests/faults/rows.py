@@ -31,6 +31,8 @@ class Row:
     """One trial. It raises nothing for what goes wrong with the product: it notes it in the trial."""
     setup: Setup
     heartbeat_s: int = 10
+    by_hand: bool = False
+    """It takes minutes: run only where it is named."""
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Result:
     violations: list[str] = field(default_factory=list)
     detect_s: list[float] = field(default_factory=list)
     recover_s: list[float] = field(default_factory=list)
+    figures: dict[str, list[float]] = field(default_factory=dict)
     took_s: float = 0.0
 
 
@@ -53,13 +56,20 @@ ROWS: dict[str, Row] = {}
 
 
 def row(
-    name: str, fault: str, expected: str, trials: int, setup: Setup | None = None, heartbeat_s: int = 10
+    name: str,
+    fault: str,
+    expected: str,
+    trials: int,
+    setup: Setup | None = None,
+    *,
+    heartbeat_s: int = 10,
+    by_hand: bool = False,
 ) -> Callable[[Play], Play]:
     """Register the function that plays a trial. ``setup``: start what all trials share; default: worker and agent."""
 
     def register(play: Play) -> Play:
         assert name not in ROWS, name
-        ROWS[name] = Row(name, fault, expected, trials, play, setup or worker_and_agent, heartbeat_s)
+        ROWS[name] = Row(name, fault, expected, trials, play, setup or worker_and_agent, heartbeat_s, by_hand)
         return play
 
     return register
@@ -119,5 +129,7 @@ def _add(result: Result, trial: Trial) -> None:
     result.violations += [f"trial {trial.number}: {one}" for one in trial.wrong]
     if trial.detect_s is not None:
         result.detect_s.append(trial.detect_s)
+    for name, value in trial.figures.items():
+        result.figures.setdefault(name, []).append(value)
     if trial.recover_s is not None:
         result.recover_s.append(trial.recover_s)

@@ -8,8 +8,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tests.faults.proxy import Fault
 from tests.faults.rig import TIMEOUTS
-from tests.faults.rows import row
+from tests.faults.rows import behind_proxies, row
 from tests.support.commands import eventually
 
 if TYPE_CHECKING:
@@ -72,6 +73,34 @@ def broker_killed_in_step(stage: Stage, trial: Trial) -> None:
     _through(stage, trial, fault, slow_s=1.0)
 
 
+def _first_back(stage: Stage, trial: Trial, late: str) -> None:
+    """The broker dies, and ``late`` reaches it again 3 s after the other side."""
+
+    def fault() -> None:
+        proxy = stage.proxy(late)
+        proxy.refuse()
+        stage.rabbit.kill()
+        stage.rabbit.start()
+        other = stage.proxy("agent" if late == "worker" else "worker")
+        started, seen = time.monotonic(), len(other.accepted)
+        eventually(lambda: len(other.accepted) > seen or time.monotonic() > started + 1, "the other side is back")
+        threading.Timer(3.0, proxy.accept).start()
+
+    _through(stage, trial, fault, slow_s=0.5)
+
+
+@row("F9c", "the same; the agent is back 3 s before the worker", GOES_ON, 2, behind_proxies)
+def agent_first(stage: Stage, trial: Trial) -> None:
+    """Its `resume` finds nobody."""
+    _first_back(stage, trial, "worker")
+
+
+@row("F9d", "the same; the worker is back 3 s before the agent", GOES_ON, 2, behind_proxies)
+def worker_first(stage: Stage, trial: Trial) -> None:
+    """Its `resume` finds nobody."""
+    _first_back(stage, trial, "agent")
+
+
 @row("F10", "`rabbitmqctl stop_app`, then `start_app`", GOES_ON, 3)
 def broker_stopped(stage: Stage, trial: Trial) -> None:
     """Connections are closed with 320."""
@@ -132,6 +161,32 @@ def connections_closed(stage: Stage, trial: Trial) -> None:
 def connections_closed_idle(stage: Stage, trial: Trial) -> None:
     """Nobody waits for anything."""
     _through(stage, trial, lambda: stage.close_connections("matrix F13b"))
+
+
+@row(
+    "F13c",
+    "a broker that takes connections and breaks each at its first declare, for 4 s",
+    f"{GOES_ON}; no spin",
+    3,
+    behind_proxies,
+)
+def flapping(stage: Stage, trial: Trial) -> None:
+    """As it may while it comes up."""
+    accepted = [stage.proxy(side).accepted for side in ("worker", "agent")]
+    before = [len(one) for one in accepted]
+
+    def fault() -> None:
+        for side in ("worker", "agent"):
+            stage.proxy(side).strike(Fault("up", "queue.declare", "reset", always=True))
+            stage.proxy(side).reset_all()
+        time.sleep(4.0)
+        for side in ("worker", "agent"):
+            stage.proxy(side).disarm()
+
+    _through(stage, trial, fault, slow_s=0.2)
+    made = [(len(one) - had) / 4.0 for one, had in zip(accepted, before, strict=True)]
+    trial.figures["connections a second"] = max(made)
+    trial.expect(max(made) < 15, f"connections a second by worker and agent: {made}")
 
 
 @row("F22", "a memory alarm for 2 s in the middle of an episode", "the step is late; nothing is lost", 3)

@@ -34,7 +34,7 @@ def _struck(stage: Stage, trial: Trial, side: str, fault: Fault, size: int = 0) 
     outcome = trial.do(agent, token, "steps", count=6)
     trial.expect(fault.fired.is_set(), f"the fault did not strike: {fault}")
     trial.recover_s = outcome.at - fault.fired_at
-    if fault.deed not in ("duplicate", "delay"):
+    if fault.deed not in ("duplicate", "delay", "replay"):
         made = [at for at in proxy.accepted[before:] if at > fault.fired_at]
         trial.detect_s = made[0] - fault.fired_at if made else None
     proxy.disarm()
@@ -130,6 +130,24 @@ def twice_request(stage: Stage, trial: Trial) -> None:
 def twice_reply(stage: Stage, trial: Trial) -> None:
     """The worker's publish goes to the broker twice."""
     _struck(stage, trial, "worker", _reply("duplicate", 1 + trial.number % 3))
+
+
+@row(
+    "F30",
+    "a request comes once more after the next one",
+    "it is stale: not executed, and nobody is disturbed",
+    10,
+    behind_proxies,
+)
+def replayed_request(stage: Stage, trial: Trial) -> None:
+    """What a broker or a thief of messages could do."""
+    _struck(stage, trial, "agent", _request("replay", 1 + trial.number % 3))
+
+
+@row("F30b", "a reply comes once more after the next one", "it is of the past, and ignored", 10, behind_proxies)
+def replayed_reply(stage: Stage, trial: Trial) -> None:
+    """The agent waits for another."""
+    _struck(stage, trial, "worker", _reply("replay", 1 + trial.number % 3))
 
 
 @row(

@@ -214,6 +214,35 @@ def agent_killed(stage: Stage, trial: Trial) -> None:
     trial.recover_s = closed - killed
 
 
+def breaking(stage: Stage) -> None:
+    """A worker behind a proxy, whose agents have 3 s to come back when its own connection broke."""
+    stage.patience_s = 3.0
+    stage.worker(url=stage.url(stage.proxy("worker")), return_s=stage.patience_s).ready()
+
+
+@row(
+    "F6b",
+    "kill -9 of an agent, and the worker's own connection breaks every 2 s",
+    "its env is closed within the time that agents have to come back (60 s; here 3 s), which they get once",
+    3,
+    breaking,
+)
+def agent_killed_while_breaking(stage: Stage, trial: Trial) -> None:
+    """The time must not begin anew at each break."""
+    agent = stage.agent().ready()
+    token = trial.open(agent)
+    killed = time.monotonic()
+    agent.end()
+    closed = None
+    while closed is None and time.monotonic() < killed + 30.0:
+        stage.proxy("worker").reset_all()
+        time.sleep(2.0)
+        closed = next((one.t for one in stage.entries(token) if one.event == "closed"), None)
+    trial.expect(closed is not None, "the env is not closed in 30 s")
+    if closed is not None:
+        trial.recover_s = closed - killed
+
+
 @row(
     "F8",
     "SIGTERM to a worker while an episode runs",
@@ -227,7 +256,7 @@ def drained(stage: Stage, trial: Trial) -> None:
     token = trial.open(agent, worker)
     told = time.monotonic()
     worker.send(signal.SIGTERM)
-    eventually(lambda: not stage.consumers(worker), "it takes no more requests")
+    eventually(lambda: not stage.count("consumers", f"requests.{worker.env_id}"), "it takes no more requests")
     trial.detect_s = time.monotonic() - told
     trial.play(agent, token, 20)
     late = trial.token()

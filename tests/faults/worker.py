@@ -10,7 +10,7 @@ import sys
 
 from env_worker.logs import configure
 from env_worker.settings import WorkerSettings
-from env_worker.supervisor import Supervisor
+from env_worker.supervisor import Supervisor, WorkerFailed
 
 
 def main() -> None:
@@ -20,7 +20,11 @@ def main() -> None:
     given["imports"] = ("tests.faults.envs", "tests.faults.failpoints")
     settings = WorkerSettings(**given)
     configure(settings.verbose)
-    Supervisor(settings).run()
+    try:
+        Supervisor(settings).run()
+    except WorkerFailed as error:  # as the command line does
+        print(f"env-worker: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
 
 
 if __name__ == "__main__":
