@@ -108,6 +108,6 @@ GROUP = Group(
     unit="us",
     reference="shipped",
     rows=tuple(row for kind in KINDS for row in _rows(kind)),
-    turn_s=(1.5, 0.9),
+    turn_s=(1.9, 0.9),
     most_rounds=5,
 )

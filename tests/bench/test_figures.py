@@ -210,6 +210,19 @@ def test_a_row_may_have_a_reference_of_its_own():
     assert [line[3] for line in lines[1:]] == ["1.00", "1.10", "1.00", "0.95"]
 
 
+def test_a_whole_run_is_meant_to_take_half_an_hour():
+    parts = sections.plan(None, sections.choose([]), 9, 1.0, lambda text: None)
+    assert len(parts) == len(groups.GROUPS) + 2
+    assert sum(part.seconds for part in parts) <= 35 * 60
+    readme = (ROOT / "bench" / "README.md").read_text()
+    assert [part.name for part in parts if f"| `{part.name}` | {part.what.split()[-2]} |" not in readme] == []
+
+
+def test_settings_have_few_rounds_however_many_are_asked_for():
+    (part,) = sections.plan(None, sections.choose(["settings"]), 9, 1.0, lambda text: None)
+    assert part.what.endswith(f" {settings.GROUP.most_rounds} rounds")
+
+
 def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path):
     page = tmp_path / "page.md"
     command = [sys.executable, "-m", "bench", "--only", "lockstep/local,frames/sync", "--page", str(page)]
