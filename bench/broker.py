@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.processes import ROOT
+from bench.processes import ROOT, BenchFailed
 from tools.rabbit import Rabbit, RabbitFailed, free_ports
 
 if TYPE_CHECKING:
@@ -95,15 +96,18 @@ class Broker:
         self.go_on()
         try:
             overview = self._rabbit.ctl("status", "--formatter", "json")
-        except RabbitFailed:
+        except (RabbitFailed, subprocess.TimeoutExpired):
             overview = ""
         rabbit = re.search(r'"rabbitmq_version":"([^"]+)"', overview)
         erlang = re.search(r"Erlang/OTP (\d+)", overview)
         return f"{rabbit[1] if rabbit else '?'} on Erlang/OTP {erlang[1] if erlang else '?'}"
 
     def memory_bytes(self) -> int:
-        """What its Erlang VM has in use, after all its processes have collected their garbage."""
-        return int(self._rabbit.ctl("eval", IN_USE))
+        """What its Erlang VM has in use when all its processes have collected garbage. Raises ``BenchFailed``."""
+        try:
+            return int(self._rabbit.ctl("eval", IN_USE))
+        except (RabbitFailed, subprocess.TimeoutExpired) as error:
+            raise BenchFailed(f"the broker does not tell what it has in use: {error}") from error
 
     def pause(self) -> None:
         """Stop its process where it is, so that it takes nothing of the machine. It must have no client."""

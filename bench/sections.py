@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -112,10 +113,13 @@ def _group_part(
 
 
 def run(house: House, parts: Sequence[Part]) -> Iterator[Section]:
-    """Each part when it is finished."""
+    """Each part when it is finished. One that cannot be measured at all says why, and the next begins."""
     for part in parts:
         began = time.monotonic()
-        section = part.run()
+        try:
+            section = part.run()
+        except (BenchFailed, OSError, subprocess.SubprocessError) as failure:
+            section = Section(part.name, part.name, {}, {}, {part.name: f"{type(failure).__name__}: {failure}"})
         section.took_s, section.others = time.monotonic() - began, house.others.take()
         yield section
 
@@ -146,8 +150,5 @@ def of_growth(found: growth.Growth) -> Section:
 
 
 def _of_profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> Section:
-    try:
-        found = profile.profile(house, rounds, scale, tell)
-    except BenchFailed as failure:
-        return Section(profile.NAME, profile.TITLE, {}, {}, {profile.NAME: str(failure)})
+    found = profile.profile(house, rounds, scale, tell)
     return Section(profile.NAME, profile.TITLE, profile.cells(found), dataclasses.asdict(found))

@@ -25,9 +25,10 @@ from bench import (
     targets,
 )
 from bench.figures import figures, paired, short, spread
-from bench.processes import ROOT
+from bench.processes import ROOT, BenchFailed
 from bench.rounds import Outcome
 from bench.rows import Turn
+from bench.stage import House
 
 MACHINE = {
     "date": "2026-01-01 00:00 UTC", "processor": "a processor", "cores": 2, "memory_gib": 4, "kernel": "6",
@@ -216,6 +217,18 @@ def test_a_whole_run_is_meant_to_take_half_an_hour():
     assert sum(part.seconds for part in parts) <= 35 * 60
     readme = (ROOT / "bench" / "README.md").read_text()
     assert [part.name for part in parts if f"| `{part.name}` | {part.what.split()[-2]} |" not in readme] == []
+
+
+def test_a_part_that_cannot_be_measured_says_why_and_the_next_one_is_run():
+    def broken():
+        raise BenchFailed("no broker\nits last words")
+
+    parts = [sections.Part("profile", "", 1.0, broken), sections.Part("lockstep", "", 1.0, lockstep_section)]
+    with House() as house:
+        first, second = sections.run(house, parts)
+    assert first.failures == {"profile": "BenchFailed: no broker\nits last words"}
+    assert "profile failed: its last words" in record.to_markdown(MACHINE, first)
+    assert second.failures == {"ray": "no"}
 
 
 def test_settings_have_few_rounds_however_many_are_asked_for():
