@@ -107,9 +107,9 @@ class AsyncEnv:
         self.step_timeout = step_timeout
         """Seconds to wait for each reply."""
         self._wish, self._episode = wish, episode
-        codes = {"graph": GraphInstance}
-        self._observations = coder(description.observation_space, bounds=False, name="observation", **codes)
-        self._actions = coder(description.action_space, bounds=True, name="action", **codes)
+        spaces = description.observation_space, description.action_space
+        self._observations = coder(spaces[0], bounds=False, graph=GraphInstance, name="observation")
+        self._actions = coder(spaces[1], bounds=True, graph=GraphInstance, name="action")
         self._finalizer = weakref.finalize(self, episode.reader.drop, episode)
         self._finalizer.atexit = False  # the reader closes what is open at exit
 

@@ -16,6 +16,7 @@ from agent_worker.errors import InvalidArgument, NothingPending, RemoteEnvError
 from agent_worker.parts import split_seeds
 from protocol.messages import Frame, Percept
 from protocol.sendable import opaque_in
+from protocol.tail import owned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,10 @@ class Layout:
 
     def part(self, number: int, reply: Message) -> Five:
         """What the lanes of one episode perceive, with their numbers in the infos. Raises as ``whole``."""
-        five = self.batches.five(self._percept(reply), self.lanes)
+        percept = self._percept(reply)
+        if len(self.episodes) > 1:  # what the user gets he may change, and it may be asked for again: see ``heard``
+            percept.observation = owned(percept.observation)
+        five = self.batches.five(percept, self.lanes)
         five[4]["env_id"] = self._ids[number].copy()
         return five
 

@@ -47,15 +47,18 @@ def split(spec: Spec, wire: Any, parts: int) -> list[Any]:
 
 
 def join(spec: Spec, wires: Sequence[Any]) -> Any:
-    """The stacked forms of the parts -> that of all lanes. Raises ``DecodeError`` unless they are equally long."""
+    """The stacked forms of the parts -> that of all lanes, in memory of its own.
+
+    Raises ``DecodeError`` unless they are equally long.
+    """
     if isinstance(spec, (TupleSpec, DictSpec)):
         spaces = list(_subspaces(spec))
-        _expect(wires, list, len(spaces))
+        _expect(wires, (list,), len(spaces))
         return [join(space, within) for space, within in zip(spaces, zip(*wires, strict=True), strict=True)]
     if isinstance(spec, _NUMBERS):
-        _expect(wires, bytes, None)
-        return b"".join(wires)
-    _expect(wires, list, None)
+        _expect(wires, (bytes, memoryview), None)
+        return memoryview(bytearray().join(wires))
+    _expect(wires, (list,), None)
     return list(chain.from_iterable(wires))
 
 
@@ -63,10 +66,10 @@ def _subspaces(spec: TupleSpec | DictSpec) -> Iterator[Spec]:
     return iter(spec.spaces) if isinstance(spec, TupleSpec) else (part for _, part in spec.items)
 
 
-def _expect(wires: Sequence[Any], kind: type[list[Any] | bytes], length: int | None) -> None:
-    sizes = {len(wire) if type(wire) is kind else None for wire in wires}
+def _expect(wires: Sequence[Any], kinds: tuple[type, ...], length: int | None) -> None:
+    sizes = {len(wire) if type(wire) in kinds else None for wire in wires}
     if None in sizes or len(sizes) > 1 or length not in (None, *sizes):
-        raise DecodeError(f"the parts of the observation do not have the same form and length ({kind.__name__})")
+        raise DecodeError(f"the parts of the observation do not have the same form and length ({kinds[0].__name__})")
 
 
 def join_percepts(spec: Spec, percepts: Sequence[Percept], lanes: int) -> Whole:

@@ -47,7 +47,10 @@ class Arrival:
     kind: Kind
     token: Any
     body: bytes
-    """The message; for ``RETURNED`` the message that came back; empty for ``CANCELLED``."""
+    """The message; for ``RETURNED`` the message that came back; empty for ``CANCELLED``.
+
+    A long one may be a bytearray that nobody else has: what is read out of it need not be copied.
+    """
     key: str = ""
     """For ``RETURNED``: the key that nobody listens to. For messages of ``listen``: the key it was sent with."""
     tag: int = 0

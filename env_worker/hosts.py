@@ -36,7 +36,7 @@ class SingleHost(Host):
         self.api = self._hosted.api
         self.observation_space: Spec = to_spec(env.observation_space)
         self.action_space: Spec = to_spec(env.action_space)
-        self._observations = coder(self.observation_space, bounds=False, name="observation")
+        self._observations = coder(self.observation_space, bounds=False, name="observation", lend=True)
         self._actions = coder(self.action_space, bounds=True, graph=self._hosted.graph, name="action")
 
     def reset(self, request: Reset) -> dict[str, Any]:
@@ -81,9 +81,11 @@ class LaneHost(Host):
         self.api = lanes.api
         self.observation_space: Spec = to_spec(env.single_observation_space)
         self.action_space: Spec = to_spec(env.single_action_space)
-        self._observations = coder(SequenceSpec(self.observation_space, stack=True), bounds=False, name="observation")
-        stacked = SequenceSpec(self.action_space, stack=True)
-        self._actions = coder(stacked, bounds=True, graph=lanes.graph, name="actions")
+        observations, actions = (
+            SequenceSpec(space, stack=True) for space in (self.observation_space, self.action_space)
+        )
+        self._observations = coder(observations, bounds=False, name="observation", lend=True)
+        self._actions = coder(actions, bounds=True, graph=lanes.graph, name="actions")
 
     def reset(self, request: Reset) -> dict[str, Any]:
         """Fields of the percept; of the lanes in ``mask``, or of all. Raises as ``SingleHost.reset``."""

@@ -28,6 +28,7 @@ from protocol.messages import (
     Status,
     Working,
 )
+from protocol.tail import LONG
 from protocol.version import SPOKEN, VERSION
 from protocol.wire import pack, unpack
 
@@ -38,6 +39,9 @@ HEADER = 4
 """Elements of the frozen header."""
 
 MAX_STEP_ID = 2**63 - 1
+
+_PERCEPT = b"\x9a\x01\xa7percept"
+"""How each percept begins that this side writes."""
 
 _episode = re.compile(r"[0-9a-f]{32}").fullmatch
 _incarnation = re.compile(r"[0-9a-f]{16}").fullmatch
@@ -136,8 +140,11 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
 
     Limits are checked before anything is allocated. A readable header of another version raises
     ``VersionMismatch``, which is a ``DecodeError`` with the header in it, so that it can be answered.
+
+    Long bytes at the end of a percept, which is where it has its observation, arrive as a ``memoryview`` of ``body``.
     """
-    layout, episode, step_id, values = _read_header(unpack(body, limits))
+    borrow = len(body) > LONG and body.startswith(_PERCEPT)
+    layout, episode, step_id, values = _read_header(unpack(body, limits, borrow=borrow))
     if not _fits(layout, values):
         raise DecodeError(_misfit(layout, values))
     return layout.kind(episode, step_id, *values)

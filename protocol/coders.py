@@ -90,27 +90,35 @@ class Coder:
             raise DecodeError(misfit.text(self.name)) from None
 
 
-def coder(spec: Spec, *, bounds: bool, graph: Callable[[Any, Any, Any], Any] = Graph, name: str | None = None) -> Coder:
+def coder(
+    spec: Spec,
+    *,
+    bounds: bool,
+    graph: Callable[[Any, Any, Any], Any] = Graph,
+    name: str | None = None,
+    lend: bool = False,
+) -> Coder:
     """Compile ``spec``.
 
     ``bounds``: True for actions, whose membership in the space is checked as Gymnasium's ``contains`` does, on both
     sides; False for observations, which stray in many envs, so that only structure, shape and type are checked.
     ``graph``: what to build graphs with, from nodes, edges and edge_links. ``name``: what errors call the value.
+    ``lend``: long arrays are encoded as views of the value's own memory, for who puts them into a message at once.
     """
-    return Coder(spec, _Build(bounds, graph).node(spec), name or ("action" if bounds else "observation"))
+    return Coder(spec, _Build(bounds, graph, lend).node(spec), name or ("action" if bounds else "observation"))
 
 
 class _Build:
     """From specs to nodes and batches."""
 
-    def __init__(self, bounds: bool, graph: Callable[[Any, Any, Any], Any]) -> None:
-        self._bounds, self._graph = bounds, graph
+    def __init__(self, bounds: bool, graph: Callable[[Any, Any, Any], Any], lend: bool) -> None:
+        self._bounds, self._graph, self._lend = bounds, graph, lend
 
     def node(self, spec: Spec) -> Node:
         match spec:
             case BoxSpec() | MultiBinarySpec() | MultiDiscreteSpec():
                 kind = ArrayNode if spec.shape else PointNode
-                return kind(SPACE_DTYPES[spec.dtype], spec.shape, self._bounds_of(spec))
+                return kind(SPACE_DTYPES[spec.dtype], spec.shape, self._bounds_of(spec), lend=self._lend)
             case DiscreteSpec():
                 return DiscreteNode(SPACE_DTYPES[spec.dtype], *_range(spec, self._bounds))
             case TextSpec():
@@ -130,7 +138,7 @@ class _Build:
     def batch(self, spec: Spec) -> Batch:
         match spec:
             case BoxSpec() | MultiBinarySpec() | MultiDiscreteSpec():
-                return ArrayBatch(SPACE_DTYPES[spec.dtype], spec.shape, self._bounds_of(spec))
+                return ArrayBatch(SPACE_DTYPES[spec.dtype], spec.shape, self._bounds_of(spec), lend=self._lend)
             case DiscreteSpec():
                 return ArrayBatch(SPACE_DTYPES[spec.dtype], (), _range(spec, True) if self._bounds else None)
             case TupleSpec():

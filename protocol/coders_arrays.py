@@ -10,6 +10,7 @@ import numpy as np
 
 from protocol.coders_misfit import Misfit, describe
 from protocol.dtypes import are_bools
+from protocol.tail import LONG
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,12 +56,15 @@ class Numbers:
         return array
 
     def give(self, wire: Any, shape: tuple[int, ...], size: int) -> NDArray[Any]:
-        """The array of ``shape`` whose ``size`` bytes are ``wire``: writable, with memory of its own."""
-        if type(wire) is not bytes or len(wire) != size:
+        """The array of ``shape`` whose ``size`` bytes are ``wire``: writable, in the memory of a view that is."""
+        if (type(wire) is not bytes and type(wire) is not memoryview) or len(wire) != size:
             raise Misfit(f"{size} bytes of a {self._dtype.name} array of shape {shape}", describe(wire))
         if self._dtype.kind == "b" and not are_bools(wire):
             raise Misfit("bytes of 0 and 1", "others")
-        array: NDArray[Any] = np.ndarray(shape, self._dtype, bytearray(wire))
+        borrowed = type(wire) is memoryview and not wire.readonly
+        array: NDArray[Any] = np.ndarray(shape, self._dtype, wire if borrowed else bytearray(wire))
+        if borrowed and not array.flags.aligned:
+            array = array.copy()
         if self._low is not None:
             self._check(array)
         return array
@@ -110,17 +114,31 @@ def _says_nothing(dtype: DType, low: Bound, high: Bound) -> bool:
     return bool(np.all(low == least) and np.all(high == most))
 
 
+def _copied(array: NDArray[Any]) -> bytes:
+    return array.tobytes()
+
+
+def _lent(array: NDArray[Any]) -> bytes | memoryview:
+    """Bytes of the array; a view of its memory if they are many."""
+    if array.nbytes < LONG:
+        return array.tobytes()
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
 class ArrayNode:
-    """An array of fixed shape. Wire: its bytes, little-endian, row-major."""
+    """An array of fixed shape. Wire: its bytes, little-endian, row-major. ``lend``: see ``protocol.coders.coder``."""
 
-    __slots__ = ("_numbers", "_shape", "_size")
+    __slots__ = ("_bytes_of", "_numbers", "_shape", "_size")
 
-    def __init__(self, dtype: DType, shape: tuple[int, ...], bounds: tuple[Bound, Bound] | None) -> None:
+    def __init__(
+        self, dtype: DType, shape: tuple[int, ...], bounds: tuple[Bound, Bound] | None, *, lend: bool = False
+    ) -> None:
         self._numbers, self._shape = Numbers(dtype, shape, bounds), shape
         self._size = math.prod(shape) * dtype.itemsize
+        self._bytes_of = _lent if lend else _copied
 
     def encode(self, value: Any) -> Any:
-        return self._numbers.take(value, self._shape).tobytes()
+        return self._bytes_of(self._numbers.take(value, self._shape))
 
     def decode(self, wire: Any) -> Any:
         return self._numbers.give(wire, self._shape, self._size)
@@ -144,11 +162,14 @@ class PointNode(ArrayNode):
 class ArrayBatch:
     """Any number of arrays of one shape, as one array with one dimension more. Wire: its bytes."""
 
-    __slots__ = ("_item_size", "_numbers", "_shape")
+    __slots__ = ("_bytes_of", "_item_size", "_numbers", "_shape")
 
-    def __init__(self, dtype: DType, shape: tuple[int, ...], bounds: tuple[Bound, Bound] | None) -> None:
+    def __init__(
+        self, dtype: DType, shape: tuple[int, ...], bounds: tuple[Bound, Bound] | None, *, lend: bool = False
+    ) -> None:
         self._numbers, self._shape = Numbers(dtype, shape, bounds), shape
         self._item_size = math.prod(shape) * dtype.itemsize
+        self._bytes_of = _lent if lend else _copied
 
     def count(self, value: Any) -> int:
         if not isinstance(value, (np.ndarray, list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 0):
@@ -156,7 +177,7 @@ class ArrayBatch:
         return len(value)
 
     def encode(self, value: Any, count: int) -> Any:
-        return self._numbers.take(value, (count, *self._shape)).tobytes()
+        return self._bytes_of(self._numbers.take(value, (count, *self._shape)))
 
     def decode(self, wire: Any, count: int) -> Any:
         return self._numbers.give(wire, (count, *self._shape), count * self._item_size)

@@ -40,5 +40,5 @@ def code_of(dtype: DType) -> int | None:
 def are_bools(data: bytes) -> bool:
     """Whether all bytes are 0 or 1. numpy would take any other for a bool that is neither true nor false."""
     if len(data) < 4096:
-        return not data.translate(None, b"\0\1")
+        return not bytes(data).translate(None, b"\0\1")
     return bool(np.frombuffer(data, np.uint8).max() <= 1)

@@ -17,7 +17,7 @@ from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Rese
 from protocol.rules import AGENT_SAYS, TRANSITIONS, State
 
 if TYPE_CHECKING:
-    from protocol.messages import Message, Reply, Request
+    from protocol.messages import Reply, Request
 
 
 MAX_TEXT = 2000
@@ -63,7 +63,8 @@ class EnvDialogue:
         """The incarnation of ours that the agent speaks to, as far as we know."""
         self._step_id = OUTSIDE
         self._request: Request = make
-        self._reply: Message | None = None
+        self._reply: bytes | None = None
+        """The last reply, as it was sent: what it was made of may have changed since."""
 
     def accepted(self, deadline_s: float) -> bytes:
         """The slot is reserved; ``status`` or an error comes within ``deadline_s`` seconds."""
@@ -147,7 +148,7 @@ class EnvDialogue:
             return self._refuse(request.step_id, ErrorCode.STEP_CONFLICT, text)
         if self._reply is None:
             return self._ignore("still executing")
-        return Answer(encode(replace(self._reply, incarnation=self.incarnation)))
+        return Answer(encode(replace(decode(self._reply), incarnation=self.incarnation)))
 
     def reply(self, kind: type[Reply], **fields: Any) -> bytes:
         """Bytes of the reply to the request that is being executed. Raises ``EncodeError`` if a value cannot travel;
@@ -163,7 +164,7 @@ class EnvDialogue:
             raise LocalProtocolError(f"{kind.performative} is no reply to {asked}")
         message = kind(self.episode, self._step_id, self.incarnation, **fields)
         body = encode(message)  # may refuse a value; nothing has changed then
-        self.executing, self._reply, self.state = None, message, after
+        self.executing, self._reply, self.state = None, body, after
         return body
 
     def fail(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool = False, ends: bool = False) -> bytes:
@@ -172,10 +173,10 @@ class EnvDialogue:
         ``ends``: the episode is over with this.
         """
         message = error(self.episode, self._step_id, self.incarnation, code, text, fault, retry=retry, ends=ends)
+        body = encode(message)
         if self.executing is not None:
             after = TRANSITIONS[self.state].get(type(self.executing), {}).get(Error, self.state)
-            self.executing, self._reply, self.state = None, message, after
-        body = encode(message)
+            self.executing, self._reply, self.state = None, body, after
         if ends:
             self.state = State.ENDED
         return body

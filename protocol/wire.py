@@ -14,6 +14,7 @@ import msgpack
 from protocol.data import ARRAY, CODES, MARKS, default, parts, regroup, revive
 from protocol.errors import DecodeError, EncodeError
 from protocol.limits import DEFAULT_LIMITS, Limits
+from protocol.tail import NIL, cut, find_tail, put_last, with_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,22 +56,29 @@ _FIXED_EXT = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
 _EXT_HEADERS = {0xC7: 2, 0xC8: 3, 0xC9: 5}
 
 
-def unpack(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Any:
+def unpack(body: bytes, limits: Limits = DEFAULT_LIMITS, *, borrow: bool = False) -> Any:
     """The one object in ``body``. Raises ``DecodeError``, and nothing else, for whatever is wrong with it.
 
-    Lists arrive as lists, and what ``pack`` was given as tuples as tuples; arrays are writable.
+    Lists arrive as lists, and what ``pack`` was given as tuples as tuples; arrays are writable. ``borrow``: long bytes
+    at the very end, in lists only, arrive as a ``memoryview`` of ``body`` and are not copied.
     """
-    extended = scan(body, limits)
+    extended, blob = scan(body, limits)
+    tail = find_tail(body, blob) if borrow else None
+    short = body if tail is None else b"".join((memoryview(body)[:blob], NIL))
     try:
         if not extended:
-            return msgpack.unpackb(body, strict_map_key=False, object_pairs_hook=_distinct)
-        hook = partial(revive, limits)
-        return msgpack.unpackb(
-            body, strict_map_key=False, object_pairs_hook=_distinct, ext_hook=hook, list_hook=regroup
-        )
+            value = msgpack.unpackb(short, strict_map_key=False, object_pairs_hook=_distinct)
+        else:
+            hook = partial(revive, limits)
+            value = msgpack.unpackb(
+                short, strict_map_key=False, object_pairs_hook=_distinct, ext_hook=hook, list_hook=regroup
+            )
     except Exception as problem:  # msgpack, numpy and the hooks raise a dozen kinds for bad bytes
         text = f"{type(problem).__name__}: {str(problem)[:200]}"
         raise DecodeError(f"message of {len(body)} bytes cannot be read: {text}") from problem
+    if tail is None or put_last(value, tail):
+        return value
+    return unpack(body, limits)
 
 
 def pack(value: Any, limits: Limits = DEFAULT_LIMITS, header: int = 0) -> bytes:
@@ -82,7 +90,9 @@ def pack(value: Any, limits: Limits = DEFAULT_LIMITS, header: int = 0) -> bytes:
     """
     try:
         odd_keys = _admit(value, limits, header)
+        value, tail = cut(value) if header else (value, None)
         body: bytes = msgpack.Packer(strict_types=True, default=default).pack(value)
+        body = body if tail is None else with_tail(body, tail)
     except Exception as problem:  # the types of strangers run code of their own when they are looked at
         text = f"{type(problem).__name__}: {str(problem)[:200]}"
         raise EncodeError(f"{type(value).__name__} cannot be sent: {text}") from problem
@@ -96,16 +106,16 @@ def pack(value: Any, limits: Limits = DEFAULT_LIMITS, header: int = 0) -> bytes:
     return body
 
 
-def scan(body: bytes, limits: Limits) -> bool:  # noqa: C901 - a call for each object would double the time
+def scan(body: bytes, limits: Limits) -> tuple[bool, int]:  # noqa: C901 - a call for each object would double the time
     """Raise ``DecodeError`` unless ``body`` is exactly one msgpack object within ``limits``. Allocates next to nothing.
 
-    Returns whether it holds extension types. Left to ``unpack``: whether strings are UTF-8, what the extension types
-    hold, keys that come twice.
+    Returns whether it holds extension types, and where its last long string or bytes begin (0: none). Left to
+    ``unpack``: whether strings are UTF-8, what the extension types hold, keys that come twice.
     """
     if len(body) > limits.body_bytes:
         raise DecodeError(f"message of {len(body)} bytes, at most {limits.body_bytes} are legal")
     steps, depth, room = _STEPS, limits.depth, limits.items
-    position, left, header, first, extended = 0, 1, 0, -1, False
+    position, left, header, first, extended, blob = 0, 1, 0, -1, False, 0
     outer: list[int] = []  # for each container around: how many objects are still to come
     try:
         while True:
@@ -131,6 +141,7 @@ def scan(body: bytes, limits: Limits) -> bool:  # noqa: C901 - a call for each o
                     position, cost = _skip_ext(body, position, limits, marked)
                     room -= cost
                 else:
+                    blob = position
                     position = _skip_blob(body, position, limits)
             if not outer or room < 0 or len(outer) > depth:
                 break
@@ -139,7 +150,7 @@ def scan(body: bytes, limits: Limits) -> bool:  # noqa: C901 - a call for each o
         position = len(body) + 1
     if position != len(body) or room < 0 or outer:
         _conclude(body, position, room, len(outer), limits)
-    return extended
+    return extended, blob
 
 
 def _conclude(body: bytes, position: int, room: int, around: int, limits: Limits) -> None:

@@ -95,7 +95,7 @@ class AmqpConnection(Consuming):
             return None
         self.requeue(found)
         self.declare_kept(exchange, key, deadline)  # answered by the queue after it has taken the message back
-        return found.body
+        return bytes(found.body)
 
     def announce(self, exchange: str, key: str, body: bytes) -> None:
         self.check()

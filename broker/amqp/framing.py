@@ -7,7 +7,6 @@ frame with the size of the body, and as many body frames as it needs.
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import TYPE_CHECKING
 
@@ -115,21 +114,14 @@ class Content:
         self.size = -1
         self.position = 0
         self.view: memoryview | None = None
-        self.body: io.BytesIO | None = None
+        self.body: bytes = b""
 
     def room(self) -> memoryview:
-        """Where the next bytes of the body go. One allocation; BytesIO gives it away as bytes without a copy."""
+        """Where the next bytes of the body go."""
         if self.view is None:
-            self.body = io.BytesIO(bytes(self.size))
-            self.view = self.body.getbuffer()
+            body = bytearray(self.size)
+            self.body, self.view = body, memoryview(body)
         return self.view[self.position :]
-
-    def finish(self) -> bytes:
-        """The whole body."""
-        if self.view is None or self.body is None:
-            return b""
-        self.view.release()
-        return self.body.getvalue()
 
 
 class FrameReader:
@@ -154,6 +146,11 @@ class FrameReader:
         """Bytes of that frame that are still to come."""
         self.stopped = False
         """Set it to ignore all that follows."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether what comes next belongs to a long body, and is received straight into it."""
+        return self._large is not None
 
     def buffers(self) -> list[memoryview]:
         """Where to receive into, in this order; none is empty."""
@@ -247,7 +244,7 @@ class FrameReader:
     def _grown(self, channel: int, message: Content) -> None:
         if message.position == message.size:
             del self._contents[channel]
-            self._on_content(channel, message.method, message.header, message.finish())
+            self._on_content(channel, message.method, message.header, message.body)
 
     def _check_room(self, message: Content, size: int) -> None:
         if message.position + size > message.size:

@@ -89,7 +89,8 @@ class Wire:
                 raise EOFError("it closed the connection without a word")
             total += count
             reader.advance(count)
-            if not self._tls:  # TLS may have decrypted more than it gave out, which no poll would tell
+            # The rest of a long body may be there already; TLS may have decrypted more than a poll would tell.
+            if not self._tls and not reader.in_place:
                 return total
 
     def shut_down(self) -> None:

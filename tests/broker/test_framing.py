@@ -32,7 +32,7 @@ class Stream:
         self.reader = FrameReader(self._on_content, self.frames.append)
 
     def _on_content(self, channel: int, method: bytes, header: bytes, body: bytes) -> None:
-        assert type(body) is bytes
+        assert type(body) in (bytes, bytearray)  # the latter if it was received in its place
         self.messages.append((channel, method, body))
 
     def feed(self, data: bytes) -> None:

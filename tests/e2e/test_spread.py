@@ -394,6 +394,21 @@ def test_an_episode_that_is_being_made_when_another_fails_is_closed_when_it_is_t
     eventually(lambda: free(*workers), "the slots are free")
 
 
+def test_what_a_user_writes_into_long_observations_is_not_observed_again(serve, lanes):
+    serve(SIZED, env_kwargs={"size": 20_000})
+    env = lanes(SIZED, 4, episodes=2, autoreset_mode="disabled")
+    env.reset()
+    for _ in range(2):
+        env.send([1, 1], env_id=[0, 1])
+        seen = env.recv()[0]
+        assert seen.flags.writeable
+        seen[:] = -5
+    env.send([1, 1], env_id=[2, 3])
+    env.recv()
+    whole = env.reset(options={"reset_mask": np.array([False, False, True, False])})[0]
+    assert whole[:, 0].tolist() == whole[:, -1].tolist() == [2, 2, 0, 1]
+
+
 def test_workers_that_do_not_serve_the_same_env_are_named(serve, lanes):
     workers = [serve(SIZED, capacity=1, env_kwargs={"size": size}) for size in (1, 2)]
     with pytest.raises(ProtocolFailure, match="do not serve the same env: it has another observation_space"):
