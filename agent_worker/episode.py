@@ -76,6 +76,8 @@ class Episode:
         self.lost_until = NEVER
         """When ``_look`` takes the worker for lost, because it cannot be reached and has not come back."""
         self._ended_by = ""
+        self._asked_again: tuple[str, str | None, int] | None = None
+        """By which names of both sides which request has gone once more."""
         self._begin(time.monotonic())
         try:
             self._address()
@@ -175,12 +177,24 @@ class Episode:
             self._address()
             for resume in self._dialogue.resumes():
                 self._connection.send(topology.ACTS, self._key, resume)
-            if self._dialogue.unheard is None and self._dialogue.pending is not None:
-                self._connection.send(topology.ACTS, self._key, self._dialogue.repeat())
+            self._ask_again()
             return None
         if isinstance(message, Error):
             raise self._refused(message)
         return message
+
+    def _ask_again(self) -> None:
+        """Both know each other's new name: the pending request goes once more, and once only.
+
+        A worker answers each ``resume`` by a name that it knows: there are many after many broken connections.
+        """
+        dialogue = self._dialogue
+        if dialogue.unheard is not None or dialogue.pending is None:
+            return
+        asked = dialogue.incarnation, dialogue.worker, dialogue.pending.step_id
+        if asked != self._asked_again:
+            self._asked_again = asked
+            self._connection.send(topology.ACTS, self._key, dialogue.repeat())
 
     def _refused(self, message: Error) -> RemoteEnvError:
         error = from_message(message, self.env_id)

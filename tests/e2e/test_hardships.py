@@ -20,6 +20,7 @@ from agent_worker import RemoteEnv, RemoteVectorEnv
 from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, WorkerLost
 from agent_worker.session import Session
 from broker import BrokerUnreachable, connect, shared, topology
+from protocol.agent_dialogue import AgentDialogue
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
 from tools.rabbit import Rabbit
 
@@ -110,6 +111,34 @@ def test_a_dead_agent_loses_its_slot_however_often_the_worker_s_connection_break
         broken = stepper._connection
         broken.close()
         eventually(lambda broken=broken: found_again(broken), "the agent cannot be reached by the new connection")
+
+
+def test_a_request_goes_again_once_after_connections_that_broke_one_after_the_other(
+    serve, remote, broker_url, monkeypatch
+):
+    serve(COUNTING)
+    env = remote(COUNTING)
+    env.reset()
+    move, moves, repeats, repeat = Session._move, [], [], AgentDialogue.repeat
+
+    def losing(session, connection, *rest):
+        moves.append(connection)
+        if len(moves) <= 12:
+            send = connection.send
+            connection.send = lambda *_: (connection.close(), send(*_))
+        move(session, connection, *rest)
+
+    def repeating(dialogue):
+        repeats.append(dialogue)
+        return repeat(dialogue)
+
+    monkeypatch.setattr(Session, "_move", losing)
+    monkeypatch.setattr(AgentDialogue, "repeat", repeating)
+    monkeypatch.setattr("agent_worker.session.backoff", lambda _: 0.0)
+    shared(broker_url, timeout_s=5.0).close()
+    assert env.step(0)[0] == [1]
+    assert env.step(0)[0] == [2]
+    assert (len(moves), len(repeats)) == (13, 1)
 
 
 def test_a_queue_of_requests_that_an_operator_deletes_is_made_anew(rabbit, tmp_path):

@@ -403,6 +403,32 @@ def test_an_env_side_may_come_back_twice_while_its_agent_says_nothing():
     assert isinstance(pair.agent.receive(pair.execute(pair.agent.ask(Act, action=1))), Percept)
 
 
+@pytest.mark.parametrize("breaks", [12, 200])
+def test_an_env_side_may_come_back_any_number_of_times_while_its_agent_says_nothing(breaks):
+    pair = Pair()
+    for turn in range(3):
+        pair.do(Reset)
+        for number in range(breaks):
+            assert isinstance(pair.agent.receive(pair.env.reconnect(f"{turn * breaks + number:016x}")), Resume)
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.ask(Act, action=1))), Percept)
+
+
+@pytest.mark.parametrize("breaks", [12, 200])
+def test_an_agent_may_come_back_any_number_of_times_while_its_env_side_is_away(breaks):
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)
+    for number in range(breaks):
+        pair.agent.reconnect(f"{number:016x}")
+    for body in pair.agent.resumes():
+        answer = pair.env.receive(body)
+        if isinstance(answer, Answer):
+            pair.agent.receive(answer.body)
+    assert pair.agent.unheard is None
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+    assert len(pair.executed) == 2
+
+
 def test_a_resume_of_a_stranger_takes_nothing_over():
     pair = Pair()
     assert pair.env.receive(encode(Resume(EPISODE, 0, "d" * 16, "c" * 16))) is None
