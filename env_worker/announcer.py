@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -10,16 +12,21 @@ from protocol.presence import Presence
 
 if TYPE_CHECKING:
     from broker.port import Connection
-    from env_worker.catalogue import Catalogue
+    from env_worker.catalogue import Served
 
 PRESENCE_S = 5.0
 """How often a worker says that it is there, if nothing changes."""
 
 
+def stepper_name() -> str:
+    """What people call the stepper of this process."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
 class Announcer:
     """Says of one worker what it serves and how many episodes it could still take."""
 
-    def __init__(self, worker: str, catalogue: Catalogue, capacity: int) -> None:
+    def __init__(self, worker: str, catalogue: Served, capacity: int) -> None:
         self._worker, self._envs, self._capacity = worker, tuple(catalogue.entries), capacity
         self._connection: Connection
         self._announced = 0.0

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium
 
@@ -87,6 +87,15 @@ class Entry:
                 given = ", ".join([*kwargs, *modes])
                 raise BadKwargs(f"{self.env_id} refuses {given}: {type(error).__name__}: {error}") from error
             raise
+
+
+class Served(Protocol):
+    """What a worker serves."""
+
+    entries: dict[str, Entry]
+
+    def get(self, env_id: str) -> Entry | None:
+        """The entry of exactly that id, if it is served."""
 
 
 class Catalogue:

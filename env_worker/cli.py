@@ -12,6 +12,7 @@ import typer
 from env_worker import options
 from env_worker.calls import Allowed
 from env_worker.catalogue import known_ids
+from env_worker.confine import to_bytes
 from env_worker.logs import configure
 from env_worker.settings import DEFAULT_BROKER, WorkerSettings
 from env_worker.supervisor import Supervisor, WorkerFailed
@@ -50,6 +51,8 @@ def serve(
     connect_timeout: options.ConnectTimeout = 60.0,
     seat_timeout: options.SeatTimeout = 30.0,
     missing_seat: options.MissingSeat = "default",
+    isolation: options.Isolation = "none",
+    memory_limit: options.MemoryLimit = None,
     verbose: options.Verbose = False,
 ) -> None:
     """Serve ENV_ID... until SIGTERM (finish, then end) or Ctrl-C (end now)."""
@@ -74,6 +77,8 @@ def serve(
             connect_timeout=connect_timeout,
             seat_timeout=seat_timeout,
             missing_seat=missing_seat,
+            isolation=isolation,
+            memory_limit=None if memory_limit is None else to_bytes(memory_limit),
             verbose=verbose,
         )
     except ValueError as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from env_worker.announcer import stepper_name
 from env_worker.catalogue import Catalogue
+from env_worker.children import Children
 from env_worker.pulse import Pulse
 from env_worker.service import Control, serve
 from env_worker.stepper import Stepper
@@ -25,12 +27,14 @@ class EmbeddedWorker:
     """Serves from a thread of this process. Over ``memory://`` envs step in the thread that waits for them.
 
     Use it as a context manager, or call ``start`` and ``stop``. It cannot end an env that hangs: that needs the
-    process of its own that ``env-worker serve`` gives it. Raises ``CatalogueError`` for an env that does not exist.
+    process of its own that ``env-worker serve`` gives it, or ``isolation="process"``. Raises ``CatalogueError`` for an
+    env that does not exist.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
-        self._stepper = Stepper(settings, Catalogue(settings), Pulse())
+        self._children = Children(settings, stepper_name()) if settings.isolation == "process" else None
+        self._stepper = Stepper(settings, self._children or Catalogue(settings), Pulse(), self._children)
         self._control = Control()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -50,6 +54,8 @@ class EmbeddedWorker:
         self._control.drain(timeout_s)
         if self._thread.ident is not None:
             self._thread.join(timeout_s + JOIN_S)
+        if self._children is not None:
+            self._children.close(JOIN_S)
 
     @property
     def alive(self) -> bool:

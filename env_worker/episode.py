@@ -59,8 +59,8 @@ class Episode:
         """True when nothing more will be said."""
         return self.dialogue.state is State.ENDED
 
-    def build(self) -> bytes:
-        """Make the env: bytes of ``status``, or of an ``error`` that ends the episode."""
+    def build(self) -> bytes | None:
+        """Make the env: bytes of ``status``, or of an ``error`` that ends the episode; None: they come later."""
         retry = False
         try:
             return self.dialogue.reply(Status, content=self._describe())

@@ -13,7 +13,7 @@ from protocol.errors import DecodeError, ErrorCode, Fault, VersionMismatch
 from protocol.messages import OUTSIDE, Make
 
 if TYPE_CHECKING:
-    from env_worker.catalogue import Catalogue, Entry
+    from env_worker.catalogue import Entry, Served
 
 log = logging.getLogger("gymbroker")
 
@@ -34,7 +34,7 @@ class Refusal:
     body: bytes
 
 
-def read(body: bytes, incarnation: str, catalogue: Catalogue) -> Wanted | Refusal | None:
+def read(body: bytes, incarnation: str, catalogue: Served) -> Wanted | Refusal | None:
     """What is wanted; a refusal; or None for what nobody can be told about, which is logged."""
     try:
         message = decode(body)

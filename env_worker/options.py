@@ -9,6 +9,7 @@ import typer
 _MAKING = "How envs are made"
 _LANES = "Lanes"
 _TIMES = "Time limits"
+_ISOLATION = "Isolation: envs of strangers"
 _WORLDS = "Worlds: envs of many agents, each agent with a seat of its own"
 
 EnvIds = Annotated[
@@ -76,6 +77,20 @@ DrainTimeout = Annotated[
     float, typer.Option(rich_help_panel=_TIMES, help="Seconds that running episodes have after SIGTERM.")
 ]
 ConnectTimeout = Annotated[float, typer.Option(rich_help_panel=_TIMES, help="Seconds to try to reach the broker.")]
+
+Isolation = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_ISOLATION,
+        help="none, or process: each episode's env in a child process without the broker's credentials.",
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BYTES", rich_help_panel=_ISOLATION, help="Most memory of such a process, such as 512M or 2G."
+    ),
+]
 
 SeatTimeout = Annotated[
     float, typer.Option(rich_help_panel=_WORLDS, help="Seconds that the others wait for a seat that is missing.")

@@ -10,7 +10,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from broker.errors import BrokerError
+from env_worker import confine
+from env_worker.announcer import stepper_name
 from env_worker.catalogue import Catalogue, CatalogueError, WrongOption
+from env_worker.children import Children
 from env_worker.logs import configure
 from env_worker.pulse import Pulse
 from env_worker.service import Control, serve
@@ -30,6 +33,9 @@ WATCH_S = 0.1
 GRACE_S = 1.0
 """How much longer than it may a call can last when the process is to end."""
 
+LEAVE_S = 0.5
+"""How long the child processes of envs have to close them when all episodes are over, or told to be."""
+
 EXIT_HUNG = 75
 """Exit code of a stepper that ended itself because an env hung."""
 
@@ -45,14 +51,21 @@ def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     configure(settings.verbose)
     control, pulse = Control(), Pulse(shared)
+    children = None
     try:
-        stepper = Stepper(settings, Catalogue(settings), pulse)
+        if settings.isolation == "process":
+            confine.hide_memory()
+            children = Children(settings, stepper_name())
+        stepper = Stepper(settings, children or Catalogue(settings), pulse, children)
         threading.Thread(target=_watch, args=(settings, stepper, control, pulse, pipe), daemon=True).start()
         serve(settings, stepper, control, ready=lambda: pipe.send(("ready", stepper.name)))
     except (CatalogueError, BrokerError) as error:
         what = "refused" if isinstance(error, WrongOption) else "failed"
         pipe.send((what, str(error)))  # the supervisor decides whether that ends the worker
         raise SystemExit(1) from None
+    finally:
+        if children is not None:
+            children.close(LEAVE_S)
 
 
 def _watch(settings: WorkerSettings, stepper: Stepper, control: Control, pulse: Pulse, pipe: Pipe) -> None:

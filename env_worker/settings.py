@@ -15,6 +15,8 @@ VECTOR_BACKENDS = ("loop", "entry-point", "envpool")
 
 MISSING_SEAT = ("default", "forfeit")
 
+ISOLATION = ("none", "process")
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -55,16 +57,25 @@ class WorkerSettings:
     """How long the others of a world wait for a seat whose agent is missing or says nothing."""
     missing_seat: str = "default"
     """What then: ``default``, an action is played for it; or ``forfeit``, the run ends for all."""
+    isolation: str = "none"
+    """``process``: each episode's env lives in a child process that has no credentials; see ``env_worker.children``."""
+    memory_limit: int | None = None
+    """Bytes that such a child, and each process that it starts, may take; None: as many as there are."""
     verbose: bool = False
     """Log in detail."""
 
     def __post_init__(self) -> None:
         if not self.env_ids:
             raise ValueError("name at least one env id to serve")
-        choices = {"backend": BACKENDS, "vector": VECTOR_BACKENDS, "missing_seat": MISSING_SEAT}
+        self._check_numbers()
+        choices = {"backend": BACKENDS, "vector": VECTOR_BACKENDS, "missing_seat": MISSING_SEAT, "isolation": ISOLATION}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.memory_limit is not None and self.isolation == "none":
+            raise ValueError("memory_limit: it is of a process of an env's own, and isolation is none")
+
+    def _check_numbers(self) -> None:
         for name, least in (("capacity", 1), ("processes", 1), ("max_num_envs", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")

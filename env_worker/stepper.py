@@ -7,8 +7,7 @@ A message's way: queue -> ``Mailbox.run`` -> ``Stepper.handle`` -> ``Episode.han
 from __future__ import annotations
 
 import logging
-import os
-import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,12 @@ from broker import topology
 from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind, Receipt
 from env_worker import intake
-from env_worker.announcer import Announcer
+from env_worker.announcer import Announcer, stepper_name
 from env_worker.episode import Episode
 from env_worker.farewell import tell_all
 from env_worker.hosted_world import HostedWorld
+from env_worker.isolated import IsolatedEpisode, Isolation
+from env_worker.requests import Requests
 from env_worker.seat_episode import SeatEpisode
 from env_worker.slot import DECLARE_S, Slot
 from env_worker.worlds import Worlds
@@ -27,8 +28,9 @@ from protocol.errors import ErrorCode, Fault
 from protocol.presence import ASK
 
 if TYPE_CHECKING:
-    from broker.port import Arrival, Connection, Mailbox, Subscription
-    from env_worker.catalogue import Catalogue
+    from broker.port import Arrival, Connection, Mailbox
+    from env_worker.catalogue import Served
+    from env_worker.children import Children
     from env_worker.pulse import Pulse
     from env_worker.settings import WorkerSettings
 
@@ -41,16 +43,21 @@ TICK_S = 0.1
 class Stepper:
     """Takes ``make`` requests while there are free slots, and steps the envs of its episodes."""
 
-    def __init__(self, settings: WorkerSettings, catalogue: Catalogue, pulse: Pulse) -> None:
-        self.name = f"{socket.gethostname()}/{os.getpid()}"
+    def __init__(
+        self, settings: WorkerSettings, catalogue: Served, pulse: Pulse, children: Children | None = None
+    ) -> None:
+        self.name = stepper_name()
         self.slots: dict[str, Slot] = {}
         """Live episodes by id."""
         self.draining = False
         self._settings, self._catalogue, self._pulse = settings, catalogue, pulse
         self._connection: Connection
         self._mailbox: Mailbox
-        self._requests: list[Subscription] = []
+        self._requests = Requests(catalogue.entries, self)
         self._worlds = Worlds(settings, pulse)
+        self._turn = threading.Lock()
+        """Held by who handles something: the stepping thread, or one that hears the child process of an env."""
+        self._isolation = None if children is None else Isolation(children, self.slots, self._turn, self._opened)
         self._announcer = Announcer(self.name, catalogue, settings.capacity)
 
     @property
@@ -61,38 +68,44 @@ class Stepper:
 
     def attach(self, connection: Connection) -> None:
         """Begin to serve on this connection; episodes of a former connection say ``resume`` to their agents."""
-        self._connection, self._mailbox = connection, connection.mailbox()
-        self._announcer.attach(connection)
-        deadline = time.monotonic() + DECLARE_S
-        connection.declare_exchanges(deadline)
-        connection.listen(topology.PRESENCE, [ASK], self._mailbox, ASK, deadline)
-        for slot in self.slots.values():
-            slot.expect_return(time.monotonic())
-        for slot in list(self.slots.values()):
-            dialogue = slot.episode.dialogue
-            resume = dialogue.reconnect(connection.incarnation)
-            slot.open(connection, self._mailbox)
-            connection.send(topology.PERCEPTS, topology.percept_control_key(dialogue.episode), resume)
-            connection.send(topology.PERCEPTS, slot.key, dialogue.probe())
-        self._worlds.attach(connection, self._mailbox)
-        self._requests = []
-        self._take_requests()
+        with self._turn:
+            self._connection, self._mailbox = connection, connection.mailbox()
+            self._announcer.attach(connection)
+            if self._isolation is not None:
+                self._isolation.attach(connection)
+            deadline = time.monotonic() + DECLARE_S
+            connection.declare_exchanges(deadline)
+            connection.listen(topology.PRESENCE, [ASK], self._mailbox, ASK, deadline)
+            for slot in self.slots.values():
+                slot.expect_return(time.monotonic())
+            for slot in list(self.slots.values()):
+                dialogue = slot.episode.dialogue
+                resume = dialogue.reconnect(connection.incarnation)
+                slot.open(connection, self._mailbox)
+                connection.send(topology.PERCEPTS, topology.percept_control_key(dialogue.episode), resume)
+                connection.send(topology.PERCEPTS, slot.key, dialogue.probe())
+            self._worlds.attach(connection, self._mailbox)
+            self._requests.attach(connection, self._mailbox)
+            self._take_requests()
 
     def run(self, deadline: float) -> None:
         """Serve until ``deadline``, with housekeeping now and then. Raises ``ConnectionLost``."""
         while (now := time.monotonic()) < deadline:
             self._mailbox.run(self.handle, min(deadline, now + TICK_S))
-            self.tick(time.monotonic())
+            with self._turn:
+                self.tick(time.monotonic())
 
     def drain(self) -> None:
         """Take no more requests; go on with the episodes there are."""
-        self.draining = True
-        self._leave_requests()
-        self._announce()
+        with self._turn:
+            self.draining = True
+            self._requests.leave()
+            self._announce()
 
     def end(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
         """Tell every agent that its episode is over, and close the envs."""
-        self._end(list(self.slots.values()), code, text, fault, retry=retry)
+        with self._turn:
+            self._end(list(self.slots.values()), code, text, fault, retry=retry)
 
     def _end(self, slots: list[Slot], code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
         for slot in slots:  # all before the first is dropped, which may end the run of others in its world
@@ -108,7 +121,9 @@ class Stepper:
         """Housekeeping: find agents that are gone and episodes that are idle; say that we are there."""
         settings = self._settings
         for slot in list(self.slots.values()):
-            if slot.is_lost(now, settings.resume_window):
+            if slot.episode.ended:  # its child has closed its env, or is dead
+                self._drop(slot)
+            elif slot.is_lost(now, settings.resume_window):
                 log.info("episode %s: its agent is gone", slot.episode.public_id)
                 self._drop(slot)
             elif settings.idle_timeout and slot.idle_for(now) >= settings.idle_timeout:
@@ -127,21 +142,22 @@ class Stepper:
 
     def handle(self, arrival: Arrival) -> None:
         """One thing out of the mailbox."""
-        slot = arrival.token
-        if isinstance(slot, Slot):
-            if arrival.kind is Kind.MESSAGE:
-                self._step(slot, arrival)
-            elif slot.lost_since is None:
-                # Its queue at the broker is gone, or ours is: both mean that it cannot be reached now.
-                slot.lost_since = time.monotonic()
-        elif slot == ASK:
-            self._announcer.answer(self.free, draining=self.draining)
-        elif arrival.kind is Kind.MESSAGE:
-            self._make(arrival)
-        elif isinstance(slot, HostedWorld):
-            self._worlds.lose_name(slot)
-        else:
-            self._leave_requests()  # somebody has deleted a queue of requests: the next tick declares it anew
+        with self._turn:
+            slot = arrival.token
+            if isinstance(slot, Slot):
+                if arrival.kind is Kind.MESSAGE:
+                    self._step(slot, arrival)
+                elif slot.lost_since is None:
+                    # Its queue at the broker is gone, or ours is: both mean that it cannot be reached now.
+                    slot.lost_since = time.monotonic()
+            elif slot == ASK:
+                self._announcer.answer(self.free, draining=self.draining)
+            elif arrival.kind is Kind.MESSAGE:
+                self._make(arrival)
+            elif isinstance(slot, HostedWorld):
+                self._worlds.lose_name(slot)
+            else:
+                self._requests.leave()  # somebody has deleted a queue of requests: the next tick declares it anew
 
     def _step(self, slot: Slot, arrival: Arrival) -> None:
         slot.listened(time.monotonic())
@@ -182,6 +198,9 @@ class Stepper:
             self._connection.requeue(arrival)
             return
         given = make, self._connection.incarnation, wanted.entry, self._settings, self.name
+        if self._isolation is not None:
+            self._open(Slot(IsolatedEpisode(*given, self._isolation)), arrival)
+            return
         if make.world is None:
             self._open(Slot(Episode(*given)), arrival)
             return
@@ -195,7 +214,7 @@ class Stepper:
         if slot.world is not None:
             slot.world.members[episode] = slot
         if self.free == 0:
-            self._leave_requests()
+            self._requests.leave()
         try:
             if self._accept(slot, arrival):
                 self._build(slot)
@@ -226,6 +245,8 @@ class Stepper:
             reply = slot.episode.build()
         finally:
             self._pulse.end()
+        if reply is None:
+            return  # its child is making the env
         slot.heard = time.monotonic()
         self._connection.send(topology.PERCEPTS, slot.key, reply)
         if slot.episode.ended:
@@ -233,8 +254,11 @@ class Stepper:
                 self._worlds.probe(slot.world)
             self._drop(slot)
         else:
-            log.info("episode %s: %s is open (%d free)", slot.episode.public_id, slot.episode.env_id, self.free)
-            self._announce()
+            self._opened(slot)
+
+    def _opened(self, slot: Slot) -> None:
+        log.info("episode %s: %s is open (%d free)", slot.episode.public_id, slot.episode.env_id, self.free)
+        self._announce()
 
     def _tell(self, slot: Slot, code: ErrorCode, text: str, fault: Fault, *, retry: bool) -> None:
         log.info("episode %s ends: %s", slot.episode.public_id, text)
@@ -245,17 +269,8 @@ class Stepper:
         self._announcer.announce(self.free, draining=self.draining)
 
     def _take_requests(self) -> None:
-        if self._requests or not self.free:
-            return
-        deadline = time.monotonic() + DECLARE_S
-        for env_id in self._catalogue.entries:
-            self._requests.append(self._connection.serve(env_id, self._mailbox, self, deadline))
-
-    def _leave_requests(self) -> None:
-        """A full worker takes nothing: what was handed out already is requeued in ``_make``."""
-        for subscription in self._requests:
-            self._connection.cancel(subscription)
-        self._requests = []
+        if self.free:
+            self._requests.take()
 
     def _drop(self, slot: Slot) -> None:
         """Forget an episode: close its env, delete its queue, take requests again."""

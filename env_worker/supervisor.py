@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from env_worker import process
+from env_worker import confine, process
 from env_worker.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Supervisor:
         """Serve until SIGTERM (drain) or SIGINT (end at once). Raises ``WorkerFailed``. No child outlives it."""
         if self._settings.allowed:
             log.info("agents may %s", self._settings.allowed)
+        if self._settings.isolation == "process":
+            confine.hide_memory()
         former = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             for _ in range(self._settings.processes):

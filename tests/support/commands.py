@@ -56,7 +56,8 @@ class Worker:
 
     def __init__(self, url: str, log: Path, *arguments: str, cwd: Path = ROOT) -> None:
         self._log = log
-        command = [sys.executable, "-m", "env_worker", "serve", *arguments]
+        isolation = os.environ.get("GYMBROKER_TEST_ISOLATION", "none")
+        command = [sys.executable, "-m", "env_worker", "serve", "--isolation", isolation, *arguments]
         with log.open("w") as stderr:
             self.process = subprocess.Popen(
                 command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from env_worker import EmbeddedWorker, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+ISOLATION = {"isolation": os.environ.get("GYMBROKER_TEST_ISOLATION", "none")}
+"""How workers of tests isolate envs. With ``process`` what fails is refused by design, or the test shares objects."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Site:
 def site(*env_ids: str, **settings: Any) -> Iterator[Site]:
     """``with site("CartPole-v1") as far, far("CartPole-v1") as env``: for more than one test."""
     url = f"memory://{secrets.token_hex(4)}"
-    with EmbeddedWorker(WorkerSettings(env_ids, broker=url, **settings)):
+    with EmbeddedWorker(WorkerSettings(env_ids, broker=url, **ISOLATION | settings)):
         yield Site(url)
 
 
@@ -43,7 +48,7 @@ def serve(broker_url):
     with ExitStack() as workers:
 
         def start(*env_ids: str, **settings) -> EmbeddedWorker:
-            given = {"broker": broker_url, "connect_timeout": 10.0, **settings}
+            given = {"broker": broker_url, "connect_timeout": 10.0, **ISOLATION, **settings}
             return workers.enter_context(EmbeddedWorker(WorkerSettings(env_ids, **given)))
 
         yield start
