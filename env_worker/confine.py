@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from broker.url import parse
 
@@ -36,11 +37,12 @@ def to_bytes(text: str) -> int:
 def without_secrets(environment: Mapping[str, str], url: str) -> dict[str, str]:
     """``environment`` without each variable that has the broker's URL or password in it."""
     password = parse(url).password
-    told = {url, f":{password}@"}
+    spellings = {password, quote(password, safe="")}
+    parts = {url, *(f":{one}@" for one in spellings)}
     return {
         name: value
         for name, value in environment.items()
-        if name != "GYMBROKER_URL" and value != password and not any(secret in value for secret in told)
+        if name != "GYMBROKER_URL" and value not in spellings and not any(part in value for part in parts)
     }
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import gymnasium
 import pytest
@@ -14,12 +13,13 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agent_worker import RemoteEnv, RemoteVectorEnv
 from agent_worker.aec_env import RemoteAECEnv
-from agent_worker.errors import BadKwargs, CallRefused, EnvClosed, EnvError, EpisodeEnded, InvalidAction, StepTimeout
+from agent_worker.errors import BadKwargs, CallRefused, EnvClosed, EnvError, InvalidAction, StepTimeout
 from agent_worker.parallel_env import RemoteParallelEnv
-from env_worker import Allowed, CatalogueError, EmbeddedWorker, WorkerSettings
-from tests.support.commands import eventually, worker
+from env_worker import Allowed, EmbeddedWorker, WorkerSettings
+from tests.support.commands import eventually
 from tests.support.envs import Counting
 from tests.support.many import ARENA, AUCTION, near, same_aec_run, same_parallel_run
+from tests.support.processes import alive, gone
 from tests.support.trajectories import compare, compare_frames, compare_lanes
 
 HOSTILE = "tests.support.hostile:Hostile"
@@ -66,18 +66,6 @@ def episode_with(home, gate):
 def do(env, what):
     """What the env found when it did that in its reset."""
     return env.reset(options={"do": what})[1]["found"]
-
-
-def alive(pid: int) -> bool:
-    """Whether that process runs, and is not only waiting to be buried."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def gone(*pids: int) -> bool:
-    return not any(alive(pid) for pid in pids)
 
 
 @pytest.mark.parametrize(

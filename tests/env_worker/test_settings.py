@@ -25,6 +25,7 @@ def test_a_worker_without_env_ids_is_refused():
         ("backend", "openai", "one of auto, gymnasium, gym"),
         ("vector", "async", "one of loop, entry-point, envpool"),
         ("missing_seat", "wait", "one of default, forfeit"),
+        ("isolation", "jail", "one of none, process"),
         ("capacity", 0, "1 or more"),
         ("processes", 0, "1 or more"),
         ("max_num_envs", 0, "1 or more"),
@@ -39,6 +40,12 @@ def test_a_worker_without_env_ids_is_refused():
 def test_a_value_that_makes_no_sense_is_refused_by_name(name, value, expected):
     with pytest.raises(ValueError, match=rf"^{name}: expected {expected}.*got '?{value}'?$"):
         WorkerSettings(("CartPole-v1",), **{name: value})
+
+
+def test_a_limit_of_memory_is_of_a_process_of_an_env_s_own():
+    with pytest.raises(ValueError, match="memory_limit: it is of a process of an env's own, and isolation is none"):
+        WorkerSettings(("CartPole-v1",), memory_limit=2**29)
+    assert WorkerSettings(("CartPole-v1",), memory_limit=2**29, isolation="process").memory_limit == 2**29
 
 
 @pytest.mark.parametrize("name", ["idle_timeout", "drain_timeout", "resume_window"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -81,18 +82,14 @@ class Hostile(gymnasium.Env):
     def lie(self):
         """Says what it was not asked for, to whom it should only answer."""
         for handle in range(3, 64):
-            try:
+            with contextlib.suppress(OSError):
                 os.write(handle, b"\x08\0\0\0nonsense" * 2)
-            except OSError:
-                pass
 
     def boast(self):
         """Announces a message of 4 GiB."""
         for handle in range(3, 64):
-            try:
+            with contextlib.suppress(OSError):
                 os.write(handle, b"\xff\xff\xff\xff")
-            except OSError:
-                pass
         time.sleep(600)
 
     def leave_behind(self):
