@@ -34,11 +34,11 @@ def echo(
     return play
 
 
-def ours(*, tls: bool = False) -> Callable[[Stage], None]:
-    """An ``env-worker serve`` and an agent."""
+def ours(*options: str, tls: bool = False) -> Callable[[Stage], None]:
+    """An ``env-worker serve`` with these options and an agent."""
 
     def play(stage: Stage) -> None:
-        stage.worker(ENV, tls=tls)
+        stage.worker(ENV, *options, tls=tls)
         stage.agent("ours_agent", ENV, stage.broker.url("agent_worker", tls=tls))
 
     return play
@@ -94,6 +94,7 @@ ABOUT = {
     "pika-select": "our bytes by pika's SelectConnection",
     "raw-tls": "as raw, over TLS",
     "ours-tls": "as ours, over TLS (amqps, certificate checked)",
+    "ours-isolated": "as ours, the env in a child process (--isolation process)",
     "ours-memory": "env and agent of ours in one process (memory://)",
     "aivle": "aiVLE Gym 0.2.0: zmq and JSON. Wire written anew: it is on no package index",
     "aivle-lean": "the same without the debug texts that aiVLE Gym makes at every step",
@@ -111,6 +112,7 @@ PLAYS = {
     "pika-select": echo("pika_select"),
     "raw-tls": echo("raw_echo", tls=True),
     "ours-tls": ours(tls=True),
+    "ours-isolated": ours("--isolation", "process"),
     "ours-memory": ours_in_memory,
     "aivle": aivle(),
     "aivle-lean": aivle("lean"),

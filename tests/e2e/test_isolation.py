@@ -231,7 +231,7 @@ def test_a_fork_server_that_is_killed_is_replaced(home, far):
     lost = far(HOSTILE)
     pid = lost.reset()[1]["pid"]
     home._children._process.kill()
+    eventually(lambda: gone(pid), "its child is gone")
     with pytest.raises(EnvError, match="the process of the env was lost"):
         lost.step(0)
-    eventually(lambda: gone(pid), "its child is gone")
     assert far(HOSTILE).reset()[0] == [0]
