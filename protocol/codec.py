@@ -6,6 +6,7 @@ The first four elements are frozen for all versions, so that a message of any ve
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import operator
 import re
@@ -28,6 +29,7 @@ from protocol.messages import (
     Status,
     Working,
 )
+from protocol.plain import decode_plain, encode_plain
 from protocol.tail import LONG
 from protocol.version import SPOKEN, VERSION
 from protocol.wire import pack, unpack
@@ -101,7 +103,10 @@ class _Layout:
 
     kind: type[Message]
     names: tuple[str, ...]
-    types: tuple[frozenset[type] | None, ...]
+    types: tuple[frozenset[type], ...]
+    """Of all fields but the last, where that may be of any type."""
+    fitting: frozenset[tuple[type, ...]]
+    """All combinations of ``types``."""
     checks: tuple[tuple[int, Callable[[Any], object]], ...]
     """Position and check of the fields that have one."""
     values: Callable[[Any], tuple[Any, ...]]
@@ -109,12 +114,14 @@ class _Layout:
 
 def _layout(kind: type[Message]) -> _Layout:
     names = tuple(field.name for field in dataclasses.fields(kind))[2:]  # episode and step_id are in the header
-    types = {"incarnation": _TEXT} | _TYPES.get(kind, {})
+    listed = {"incarnation": _TEXT} | _TYPES.get(kind, {})
+    types = tuple(listed[name] for name in names if name in listed)
     checks = {"incarnation": _incarnation} | _VALUES.get(kind, {})
     return _Layout(
         kind,
         names,
-        tuple(types.get(name) for name in names),
+        types,
+        frozenset(itertools.product(*types)),
         tuple((names.index(name), check) for name, check in checks.items()),
         operator.attrgetter(*names) if len(names) > 1 else lambda message: (message.incarnation,),
     )
@@ -125,6 +132,8 @@ _LAYOUTS = {kind.performative: _layout(kind) for kind in MESSAGES}
 
 def encode(message: Message, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Bytes of a message. Raises ``EncodeError`` if a value in it cannot travel or is too large."""
+    if limits is DEFAULT_LIMITS and (plain := encode_plain(message)) is not None:
+        return plain
     name, episode, step_id = message.performative, message.episode, message.step_id
     layout = _LAYOUTS[name]
     values = layout.values(message)
@@ -143,6 +152,8 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
 
     Long bytes at the end of a percept, which is where it has its observation, arrive as a ``memoryview`` of ``body``.
     """
+    if limits is DEFAULT_LIMITS and (plain := decode_plain(body)) is not None:
+        return plain
     borrow = len(body) > LONG and body.startswith(_PERCEPT)
     layout, episode, step_id, values = _read_header(unpack(body, limits, borrow=borrow))
     if not _fits(layout, values):
@@ -181,9 +192,8 @@ def _fits(layout: _Layout, values: Sequence[Any]) -> bool:
     """Whether these can be the fields of a message. Both sides check: what one may send, the other takes."""
     if len(values) != len(layout.names):
         return False
-    for value, types in zip(values, layout.types):  # noqa: B905 - of one length, and hot
-        if types is not None and type(value) not in types:
-            return False
+    if tuple(map(type, values[: len(layout.types)])) not in layout.fitting:
+        return False
     for position, check in layout.checks:  # noqa: SIM110 - hot
         if not check(values[position]):
             return False
@@ -195,8 +205,8 @@ def _misfit(layout: _Layout, values: Sequence[Any]) -> str:
     performative = layout.kind.performative
     if len(values) != len(layout.names):
         return f"{performative} has {HEADER + len(layout.names)} elements, got {HEADER + len(values)}"
-    for name, types, value in zip(layout.names, layout.types, values, strict=True):
-        if types is not None and type(value) not in types:
+    for name, types, value in zip(layout.names, layout.types, values, strict=False):
+        if type(value) not in types:
             expected = " or ".join(sorted(one.__name__ for one in types))
             return f"{performative}.{name}: expected {expected}, got {_kind(value)}"
     position = next(position for position, check in layout.checks if not check(values[position]))
