@@ -17,6 +17,7 @@ from broker.port import Arrival, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from broker.amqp.acks import Acks
     from broker.amqp.adapter import Adapter
     from broker.topology import QueueSpec
 
@@ -33,6 +34,8 @@ class Channel:
         """Why it is closed; None while it is open."""
         self.on_confirm: Callable[[bool, int, bool], None] = lambda routed, tag, multiple: None
         self.on_cancel: Callable[[str], None] = lambda consumer_tag: None
+        self.acks: Acks | None = None
+        """What settles its deliveries, where not each is acked at once."""
         self._on_closed = on_closed
         self._replies: deque[Callable[[Reply], None]] = deque()
         self.call([spec.Channel.Open()])

@@ -19,6 +19,7 @@ from broker.port import Arrival, Kind, Receipt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from broker.amqp.channel import Channel
     from broker.amqp.mailbox import AmqpMailbox
     from broker.port import Mailbox
 
@@ -53,7 +54,7 @@ class AmqpConnection(Consuming):
             raise again(error)
         with self.lock:
             head = self._heads.get((exchange, key)) or self._head(exchange, key)
-            ack = self._settlement(settles, framing.ack) if settles is not None and settles.tag else b""
+            ack = self._ack(settles) if settles is not None and settles.tag else b""
             if len(body) <= SMALL:
                 self.adapter.write(framing.small_content(head, self._sending.number, body, ack))
             else:
@@ -105,26 +106,47 @@ class AmqpConnection(Consuming):
             self.written()
 
     def ack(self, arrival: Arrival) -> None:
-        self._settle(arrival, framing.ack)
+        self._settle(arrival, self._ack)
 
     def requeue(self, arrival: Arrival) -> None:
-        self._settle(arrival, framing.requeue)
+        self._settle(arrival, self._reject)
 
-    def _settle(self, arrival: Arrival, build: Callable[[int, int], bytes]) -> None:
+    def settle_idle(self) -> None:
+        with self.lock:
+            frames = self.acks.flush()
+            if frames:
+                self.adapter.write(frames)
+
+    def _settle(self, arrival: Arrival, build: Callable[[Arrival], bytes]) -> None:
         self.check()
         with self.lock:
-            frame = self._settlement(arrival, build)
-            if frame:
-                self.adapter.write(frame)
+            frames = build(arrival)
+            if frames:
+                self.adapter.write(frames)
         self.written()
 
-    def _settlement(self, arrival: Arrival, build: Callable[[int, int], bytes]) -> bytes:
-        """The frame that settles; empty if there is nothing to settle here: a second ack would close the channel."""
-        tag, channel = arrival.tag, arrival.source
-        if not tag or channel.adapter is not self.adapter or channel.error is not None:
+    def _ack(self, arrival: Arrival) -> bytes:
+        """The frames that are due when it is settled."""
+        tag, channel = self._take_tag(arrival)
+        if not tag:
             return b""
-        arrival.tag = 0
-        return build(channel.number, tag)
+        return framing.ack(channel.number, tag) if channel.acks is None else channel.acks.settle(tag)
+
+    def _reject(self, arrival: Arrival) -> bytes:
+        """The frame that gives it back."""
+        tag, channel = self._take_tag(arrival)
+        if not tag:
+            return b""
+        return framing.requeue(channel.number, tag) if channel.acks is None else channel.acks.reject(tag)
+
+    def _take_tag(self, arrival: Arrival) -> tuple[int, Channel]:
+        """Delivery tag, and its channel; 0 if there is nothing to settle here: a second ack would close the channel."""
+        tag, channel = arrival.tag, arrival.source
+        if tag and (channel.adapter is not self.adapter or channel.error is not None):
+            tag = 0
+        if tag:
+            arrival.tag = 0
+        return tag, channel
 
     def _head(self, exchange: str, key: str) -> bytes:
         if len(self._heads) >= MOST_KEYS:
@@ -135,8 +157,7 @@ class AmqpConnection(Consuming):
 
     def on_content(self, channel: int, method: bytes, header: bytes, body: bytes) -> None:
         if method.startswith(framing.DELIVER):
-            tag, number, redelivered = framing.delivery(method)
-            self.deliver(tag, number, redelivered, body, method)
+            self.deliver(method, body)
         elif channel == self._sending.number:
             key = framing.routing_key(method)
             watcher = self._watched.get(key)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from broker import topology
 from broker.amqp import channel as methods
-from broker.amqp.framing import routing_key
+from broker.amqp.acks import Acks
+from broker.amqp.framing import delivery, routing_key
 from broker.amqp.link import Link
 from broker.amqp.mailbox import AmqpMailbox
 from broker.amqp.pump import Waiter
@@ -55,6 +56,7 @@ class Consuming(Link):
         with self.lock:
             self._deliveries = self.adapter.open_channel(self._deliveries_closed)
             self._deliveries.on_cancel = self._on_cancel
+            self._deliveries.acks = self.acks = Acks(self._deliveries.number)
             self._prefetch = 1
             self._deliveries.call([methods.prefetch(1)], opened.put)
         self.reply(opened, deadline, "opening channels")
@@ -126,6 +128,8 @@ class Consuming(Link):
             channel = self._deliveries if ours else self._open_shared()
             keyed = topology.EXCHANGES.get(exchange) == "topic"
             found = self._subscribe(spec.name, channel, mailbox, token, acks=prefetch > 0, keyed=keyed)
+            if channel.acks is not None:
+                channel.acks.begin(found.tag, prefetch)
             calls = [methods.consume(spec.name, found.tag, acks=found.acks)]
             if prefetch and not (ours and prefetch == self._prefetch):
                 calls.insert(0, methods.prefetch(prefetch))
@@ -234,18 +238,28 @@ class Consuming(Link):
             raise TypeError(f"expected a mailbox of this connection to {self.label}, got {mailbox!r}")
         return mailbox
 
-    def deliver(self, tag: str, number: int, redelivered: bool, body: bytes, method: bytes) -> None:
+    def deliver(self, method: bytes, body: bytes) -> None:
         """Put a delivery into its mailbox. Called with the lock held."""
+        tag, number, redelivered = delivery(method)
         found = self._subscriptions.get(tag)
-        if found is not None:
-            name = routing_key(method) if found.keyed else ""
-            settle = number if found.acks else 0
-            found.box.put(Arrival(Kind.MESSAGE, found.token, body, name, settle, redelivered, found.channel))
+        if found is None:
+            return
+        channel = found.channel
+        if not found.acks:
+            number = 0
+        elif channel.acks is not None:
+            channel.acks.deliver(number, tag)
+        key = routing_key(method) if found.keyed else ""
+        found.box.put(Arrival(Kind.MESSAGE, found.token, body, key, number, redelivered, channel))
 
     def _on_cancel(self, tag: str) -> None:
         """The queue of a subscription is gone, or the subscription was cancelled by ``cancel``."""
         found = self._subscriptions.pop(tag, None)
-        if found is not None and found.announced:
+        if found is None:
+            return
+        if found.channel.acks is not None:
+            found.channel.acks.end(tag)
+        if found.announced:
             found.box.put(Arrival(Kind.CANCELLED, found.token, b""))
 
     def _serving_closed(self, env_id: str, channel: Channel) -> None:

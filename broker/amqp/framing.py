@@ -7,6 +7,7 @@ frame with the size of the body, and as many body frames as it needs.
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,9 @@ CONTENT_HEAD = struct.Struct(">BHIHHQHB")
 DELIVER, RETURN, GOT = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32", b"\x00\x3c\x00\x47"
 WITH_CONTENT = (DELIVER, RETURN, GOT)
 CONTENT_AND_BODY_HEAD = struct.Struct(">BHIHHQHBBHI")
-TAG = struct.Struct(">QB")
+BEFORE_BODY = CONTENT_AND_BODY_HEAD.size
+TAG = struct.Struct(">Q?")
+SIZE = struct.Struct(">I")
 SETTLE = struct.Struct(">BHIIQBB")
 ACK, REJECT = 60 << 16 | 80, 60 << 16 | 90
 
@@ -52,11 +55,15 @@ def publish_head(channel: int, exchange: str, key: str) -> bytes:
 
 def small_content(head: bytes, channel: int, body: bytes, after: bytes) -> bytes:
     """The frames of a message without properties and with a body that fits into one frame, and ``after``."""
-    size = len(body)
-    if not size:
+    if not body:
         return b"".join((head, CONTENT_HEAD.pack(HEADER, channel, 14, 60, 0, 0, 0, 0xCE), after))
-    heads = CONTENT_AND_BODY_HEAD.pack(HEADER, channel, 14, 60, 0, size, 0, 0xCE, BODY, channel, size)
-    return b"".join((head, heads, body, b"\xce", after))
+    return b"".join((head, _before_body(channel, len(body)), body, b"\xce", after))
+
+
+@functools.lru_cache(256)
+def _before_body(channel: int, size: int) -> bytes:
+    """The header frame of a message without properties, and what stands before its body in the only other frame."""
+    return CONTENT_AND_BODY_HEAD.pack(HEADER, channel, 14, 60, 0, size, 0, 0xCE, BODY, channel, size)
 
 
 def content(head: bytes, channel: int, body: bytes, frame_max: int) -> list[bytes | memoryview]:
@@ -74,9 +81,9 @@ def content(head: bytes, channel: int, body: bytes, frame_max: int) -> list[byte
     return pieces
 
 
-def ack(channel: int, tag: int) -> bytes:
-    """A ``basic.ack`` of one message."""
-    return SETTLE.pack(METHOD, channel, 13, ACK, tag, 0, 0xCE)
+def ack(channel: int, tag: int, *, up_to: bool = False) -> bytes:
+    """A ``basic.ack`` of one message, or of all unsettled ones ``up_to`` it."""
+    return SETTLE.pack(METHOD, channel, 13, ACK, tag, up_to, 0xCE)
 
 
 def requeue(channel: int, tag: int) -> bytes:
@@ -87,8 +94,7 @@ def requeue(channel: int, tag: int) -> bytes:
 def delivery(method: bytes) -> tuple[str, int, bool]:
     """Consumer tag, delivery tag and redelivered flag of a ``basic.deliver``."""
     end = 5 + method[4]
-    tag, redelivered = TAG.unpack_from(method, end)
-    return method[5:end].decode(), tag, bool(redelivered)
+    return method[5:end].decode(), *TAG.unpack_from(method, end)
 
 
 def got(method: bytes) -> int:
@@ -129,7 +135,7 @@ class FrameReader:
 
     Receive into ``buffers()``, then tell ``advance`` how many bytes came; in the order of the stream it calls
     ``on_content(channel, method payload, header payload, body)`` and ``on_frame(whole frame)``, and raises
-    ``FramingError`` where the stream is none.
+    ``FramingError`` where the stream is none. The header payload may be empty for a message without properties.
     """
 
     def __init__(
@@ -138,6 +144,7 @@ class FrameReader:
         self._on_content, self._on_frame = on_content, on_frame
         self._buffer = bytearray(FRAME_MAX)
         self._view = memoryview(self._buffer)
+        self._all = [self._view]
         self._have = 0
         self._contents: dict[int, Content] = {}
         self._large: tuple[int, Content] | None = None
@@ -155,7 +162,7 @@ class FrameReader:
     def buffers(self) -> list[memoryview]:
         """Where to receive into, in this order; none is empty."""
         if self._large is None:
-            return [self._view[self._have :]]
+            return [self._view[self._have :]] if self._have else self._all
         message = self._large[1]
         more = message.position + self._left < message.size
         # With the end of this frame we want the head of the next one, but not its payload: that goes in place too.
@@ -195,25 +202,42 @@ class FrameReader:
                 break
             if buffer[stop - 1] != 0xCE:
                 raise FramingError(NO_END)
+            if kind == METHOD and buffer.startswith(WITH_CONTENT, start):
+                at = self._take_method(channel, start, stop)
+                continue
             message = contents.get(channel)
             if kind == BODY and message is not None:
-                if size == message.size:  # all of it, as nearly always
+                if size == message.size:
                     del contents[channel]
                     self._on_content(channel, message.method, message.header, bytes(view[start : stop - 1]))
                 else:
                     self._take_body(channel, message, start, stop - 1)
             elif kind == HEADER and message is not None:
-                message.header = bytes(view[start : stop - 1])
-                message.size = int.from_bytes(message.header[4:12], "big")
-                if not 0 < message.size <= BODY_MAX:
-                    self._take_odd_size(channel, message)
-            elif kind == METHOD and buffer[start : start + 4] in WITH_CONTENT:
-                contents[channel] = Content(bytes(view[start : stop - 1]))
+                self._take_header(channel, message, bytes(view[start : stop - 1]))
             else:
                 self._check_head(kind, channel, size, at)
                 self._on_frame(bytes(view[at:stop]))
             at = stop
-        self._keep(at)
+        if at == have:
+            self._have = 0
+        else:
+            self._keep(at)
+
+    def _take_method(self, channel: int, start: int, stop: int) -> int:
+        """The method frame of a message. How far that is cut: all of the message, if it is small, as nearly always.
+
+        Small is one without properties and with one body frame, that is all here.
+        """
+        method, body = bytes(self._view[start : stop - 1]), stop + BEFORE_BODY
+        if self._have > body and channel not in self._contents:
+            (size,) = SIZE.unpack_from(self._buffer, body - SIZE.size)
+            end: int = body + size + 1
+            whole = size > 0 and end <= self._have and self._buffer[end - 1] == 0xCE
+            if whole and self._buffer.startswith(_before_body(channel, size), stop):
+                self._on_content(channel, method, b"", bytes(self._view[body : end - 1]))
+                return end
+        self._contents[channel] = Content(method)
+        return stop
 
     def _keep(self, at: int) -> None:
         """Move what is not cut yet to the front."""
@@ -222,10 +246,12 @@ class FrameReader:
             self._view[:rest] = self._view[at : self._have]
         self._have = max(rest, 0)
 
-    def _take_odd_size(self, channel: int, message: Content) -> None:
-        if message.size:
+    def _take_header(self, channel: int, message: Content, header: bytes) -> None:
+        message.header, message.size = header, int.from_bytes(header[4:12], "big")
+        if message.size > BODY_MAX:
             raise FramingError(f"a body of {message.size} bytes; at most {BODY_MAX} are accepted")
-        self._grown(channel, message)
+        if not message.size:
+            self._grown(channel, message)
 
     def _take_body(self, channel: int, message: Content, start: int, stop: int) -> None:
         self._check_room(message, stop - start)

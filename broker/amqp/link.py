@@ -66,6 +66,10 @@ class Link(ABC):
     def on_content(self, channel: int, method: bytes, header: bytes, body: bytes) -> None:
         """A message has come in. Called with the lock held, by whoever pumps."""
 
+    @abstractmethod
+    def settle_idle(self) -> None:
+        """Ack what is settled, and has waited for company: an hour may pass until the next message comes."""
+
     def check(self) -> None:
         """Raise why the connection has ended, if it has."""
         if self.refusal is not None:
@@ -138,6 +142,7 @@ class Link(ABC):
         late = since + heartbeat_s
         while not self._gone.wait(heartbeat_s / 3):
             self.pump.breathe()
+            self.settle_idle()
             now = time.monotonic()
             if self.adapter.bytes_received != heard or now > late:  # late: it was us who stood still
                 heard, since = self.adapter.bytes_received, now

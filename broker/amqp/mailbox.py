@@ -28,13 +28,12 @@ class AmqpMailbox(Waiter):
     def get(self, deadline: float) -> Arrival | None:
         connection, items = self.connection, self.items
         while True:
-            try:
-                arrival: Arrival = items.popleft()
-            except IndexError:
+            if not items:
                 connection.check()
                 if connection.wait(self, deadline):
                     continue
                 return None
+            arrival: Arrival = items.popleft()
             # after a loss, what needs settling belongs to the broker again
             if connection.refusal is None or not (arrival.tag or connection.inherited):
                 return arrival

@@ -100,7 +100,8 @@ class Pump:
         """Read what has come and do what is due, unless somebody leads, who does that anyway. Never blocks."""
         if self._lead.acquire(blocking=False):
             try:
-                self._cycle(0.0)
+                now = time.monotonic()
+                self._cycle(now, now)
             finally:
                 self._hand_over()
 
@@ -115,7 +116,8 @@ class Pump:
         while engine.wire.backlog and not engine.ended:
             if self._lead.acquire(blocking=False):
                 try:
-                    self._cycle(DRAIN_POLL_S)
+                    now = time.monotonic()
+                    self._cycle(now + DRAIN_POLL_S, now)
                 finally:
                     self._hand_over()
             else:
@@ -140,41 +142,46 @@ class Pump:
         engine = self._engine
         try:
             while not waiter.items and not engine.ended:
-                left = deadline - time.monotonic()
-                self._cycle(left)
-                if left <= 0:
+                now = time.monotonic()
+                self._cycle(deadline, now)
+                if now >= deadline:
                     return
         finally:
             self._hand_over()
 
     def _hand_over(self) -> None:
         self._lead.release()
-        self._pass_on()
+        if self._followers:
+            self._pass_on()
 
     def _pass_on(self) -> None:
         """Wake one who has nothing yet to lead, if nobody leads."""
-        if self._followers and not self._lead.locked():
+        if not self._lead.locked():
             for waiter in list(self._followers):
                 if not waiter.items:
                     waiter.alarm.ring()
                     return
 
-    def _cycle(self, seconds: float) -> None:
+    def _cycle(self, deadline: float, now: float) -> None:
+        """Wait until the socket has something, a timer or ``deadline`` is due, and do what there is to do."""
         engine = self._engine
         if engine.ended:
             return
         if bool(engine.wire.backlog) is not self._for_output:
             self._for_output = not self._for_output
             self._poll.modify(engine.wire.fd, select.POLLIN | select.POLLOUT if self._for_output else select.POLLIN)
-        now = time.monotonic()
         timer = engine.next_timer()
-        events = self._poll.poll(max(min(seconds, timer - now), 0.0) * 1000)
-        if not events and timer > time.monotonic():
-            return
-        with engine.lock:
-            if events and events[0][1] & ~select.POLLOUT:
-                engine.read()
-            if engine.wire.backlog:
-                engine.flush()
-            if timer <= time.monotonic():
-                engine.run_timers()
+        events = self._poll.poll(max(min(deadline, timer) - now, 0.0) * 1000)
+        if events:
+            with engine.lock:
+                if events[0][1] & ~select.POLLOUT:
+                    engine.read()
+                if engine.wire.backlog:
+                    engine.flush()
+        if timer <= now or not events:  # a timer that has come due meanwhile has its turn in the next cycle
+            self._run_timers(timer)
+
+    def _run_timers(self, timer: float) -> None:
+        if timer <= time.monotonic():
+            with self._engine.lock:
+                self._engine.run_timers()

@@ -82,7 +82,10 @@ class Wire:
         while True:
             buffers = reader.buffers()
             try:
-                count = self._socket.recv_into(buffers[0]) if self._tls else self._socket.recvmsg_into(buffers)[0]
+                if self._tls or len(buffers) == 1:
+                    count = self._socket.recv_into(buffers[0])
+                else:
+                    count = self._socket.recvmsg_into(buffers)[0]
             except WOULD_BLOCK:
                 return total
             if not count:

@@ -13,6 +13,7 @@ import pytest
 
 import broker
 from broker import Kind, Receipt, topology
+from broker.amqp import framing
 from tests.broker.site import bodies, eventually, quiet, soon
 from tools.rabbit import free_ports
 
@@ -214,3 +215,15 @@ def test_a_body_that_the_broker_finds_too_large_is_told_and_takes_no_delivery_wi
     site.agent.send(topology.ACTS, key, b"small enough")
     site.env.send(topology.PERCEPTS, percept_key, b"reply", settles=acts.get(soon()))
     assert bodies(percepts, 1) == [b"reply"]
+
+
+def test_an_idle_connection_acks_what_it_kept_back(site, monkeypatch):
+    acts, key = site.acts(prefetch=4)
+    written = []
+    write = site.env.adapter.write
+    monkeypatch.setattr(site.env.adapter, "write", lambda data: (written.append(data), write(data)))
+    site.agent.send(topology.ACTS, key, b"act")
+    site.env.ack(acts.get(soon()))
+    assert written == []
+    site.env.settle_idle()
+    assert [framing.SETTLE.unpack(one)[3] for one in written] == [framing.ACK]
