@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import figures, short, spread
+from bench.figures import figures, paired, short, spread
 from bench.growth import ROLES, TITLE, Growth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bench.figures import Spread
     from bench.rounds import Outcome
     from bench.rows import Group
     from bench.sections import Section
@@ -85,8 +86,20 @@ def _save(path: Path, picture: Any, note: str) -> None:
     _pyplot().close(picture)
 
 
+def _figures(outcomes: dict[str, Outcome]) -> dict[str, Spread]:
+    return {name: spread(figures(outcome)) for name, outcome in outcomes.items() if figures(outcome)}
+
+
+def _ratios(group: Group, outcomes: dict[str, Outcome]) -> dict[str, Spread]:
+    """Of rows that have different references, and are no further alike."""
+    pairs = {name: (outcome, outcomes.get(group.against(name))) for name, outcome in outcomes.items()}
+    found = {name: paired(one, other) for name, (one, other) in pairs.items() if other is not None}
+    return {name: ratio for name, ratio in found.items() if ratio is not None}
+
+
 def _bars(panel: Any, group: Group, outcomes: dict[str, Outcome]) -> None:
-    found = {name: spread(figures(outcome)) for name, outcome in outcomes.items() if figures(outcome)}
+    ratios = any(row.reference for row in group.rows)
+    found = _ratios(group, outcomes) if ratios else _figures(outcomes)
     if not found:
         panel.set_title(f"{group.title}: nothing was measured", loc="left", fontsize=10)
         return
@@ -103,8 +116,8 @@ def _bars(panel: Any, group: Group, outcomes: dict[str, Outcome]) -> None:
         panel.set_xscale("log")
         panel.set_xlim(left=min(middles) / 2, right=5 * max(middles))
     panel.set_title(group.title, loc="left", fontsize=10)
-    text = "microseconds a step: shorter is better" if group.figure == "p50_us" else f"{group.unit}: longer is better"
-    panel.set_xlabel(text)
+    what = f"times {group.reference}" if ratios else "microseconds a step" if group.figure == "p50_us" else group.unit
+    panel.set_xlabel(f"{what}: {'shorter' if group.figure == 'p50_us' else 'longer'} is better")
     panel.spines[["top", "right"]].set_visible(False)
 
 
