@@ -142,7 +142,7 @@ COSTS = {
     "broker": "broker_cpu_us",
     "memory MB: agent": "agent_mb",
     "worker ": "worker_mb",
-    "broker ": "broker_mb",
+    "broker, in use": "broker_mb",
 }
 
 

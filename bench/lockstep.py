@@ -22,7 +22,7 @@ def echo(
 ) -> Callable[[Stage], None]:
     """Both ends of an echo of what our step sends, through queues named as an episode's.
 
-    ``ways``: what ``raw_echo`` does otherwise than we do.
+    ``ways``: what ``raw_echo`` is to do otherwise than we do.
     """
 
     def play(stage: Stage) -> None:
