@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PACKAGES = ("pika", "msgpack", "numpy", "gymnasium")
-BUSY = 0.05
+BUSY = 0.1
 """Where others take more than so much of the processors while we measure, the figures are not to be trusted."""
 
 
