@@ -11,7 +11,7 @@ from agent_worker.wish import Wish
 Prepare = Callable[[Wish], None]
 """Called in a thread before an episode is asked for; what it raises ends the opening."""
 
-OWN = ("world", "seat", "make_timeout", "resume_window", "connect_timeout", "reconnect_timeout")
+OWN = ("world", "seat", "make_timeout", "resume_window", "connect_timeout", "reconnect_timeout", "compression")
 """Keyword arguments that are not the env's."""
 
 

@@ -80,6 +80,9 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Of the policy; episode i 
 Kwargs = Annotated[str, typer.Option(help="JSON object: keyword arguments of the env.")]
 World = Annotated[str | None, typer.Option(help="Join the world of that name: an env of many agents.")]
 Seat = Annotated[str | None, typer.Option(help="As which agent of the world.  [default: any that is free]")]
+Compression = Annotated[
+    str | None, typer.Option(help="deflate: long observations and frames are deflated on their way, for slow links.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save the learning curve there.")]
 MakeTimeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker with a free slot.")]
@@ -104,6 +107,7 @@ def run(
     env_kwargs: Kwargs = "{}",
     world: World = None,
     seat: Seat = None,
+    compression: Compression = None,
     as_json: Json = False,
     plot: Plot = None,
     make_timeout: MakeTimeout = 30.0,
@@ -119,6 +123,7 @@ def run(
             env_id, policy, broker, episodes=episodes, steps=steps, seed=seed, num_envs=num_envs,
             env_episodes=env_episodes, evaluation=evaluation, stochastic=stochastic, trust_policy=trust_policy,
             policy_class=policy_class, env_kwargs=_parse_kwargs(env_kwargs), world=world, seat=seat,
+            compression=compression,
             make_timeout=make_timeout, step_timeout=step_timeout, connect_timeout=connect_timeout,
         )  # fmt: skip
     except ValueError as error:

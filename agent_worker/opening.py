@@ -145,6 +145,7 @@ class _Opening:
                 autoreset_mode=wish.autoreset_mode,
                 world=wish.world,
                 seat=wish.seat,
+                compression=wish.compression,
             )
         except EncodeError as error:
             raise BadKwargs(f"{wish.env_id}: what make was given cannot be sent: {error}") from error

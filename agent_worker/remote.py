@@ -101,6 +101,7 @@ class RemoteMethods:
         resume_window: float = 2.0,
         connect_timeout: float = 30.0,
         reconnect_timeout: float = 60.0,
+        compression: str | None = None,
         **kwargs: Any,
     ) -> None:
         refuse_human(render_mode)
@@ -115,6 +116,7 @@ class RemoteMethods:
             resume_window=resume_window,
             connect_timeout=connect_timeout,
             reconnect_timeout=reconnect_timeout,
+            compression=compression,
         )
         self.render_mode = render_mode
         check_seconds(env_id, "step_timeout", step_timeout)
@@ -260,7 +262,7 @@ class RemoteMethods:
             "world": wish.world, "seat": wish.seat,
             "make_timeout": wish.make_timeout, "step_timeout": self.step_timeout,
             "resume_window": wish.resume_window, "connect_timeout": wish.connect_timeout,
-            "reconnect_timeout": wish.reconnect_timeout, **wish.kwargs,
+            "reconnect_timeout": wish.reconnect_timeout, "compression": wish.compression, **wish.kwargs,
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:

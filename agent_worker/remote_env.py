@@ -35,6 +35,8 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
         resume_window: seconds that a worker that cannot be reached has to come back; 0 raises at once.
         connect_timeout: seconds to try to reach the broker.
         reconnect_timeout: seconds to try to reach it again when the connection breaks in the middle of an episode.
+        compression: ``"deflate"``: the worker deflates long replies, where that makes them shorter. It pays over slow
+            links and for what repeats itself (docs/performance.md); None, the default, never does.
         kwargs: keyword arguments of the env.
 
     Raises (here and in all methods) ``agent_worker.errors.RemoteEnvError`` and ``broker.errors.BrokerError``.

@@ -37,7 +37,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         episodes: over how many episodes the lanes are spread, equally many each; competing workers take them. One
             message carries the lanes of one episode.
         autoreset_mode: when a lane that has ended is reset; an ``AutoresetMode`` or its name.
-        render_mode: as for ``RemoteEnv``.
+        render_mode, compression: as for ``RemoteEnv``.
         kwargs: keyword arguments of the env.
 
     Besides ``step`` there is EnvPool's way, where who is ready first is served first, and the workers step while the
@@ -61,6 +61,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         resume_window: float = 2.0,
         connect_timeout: float = 30.0,
         reconnect_timeout: float = 60.0,
+        compression: str | None = None,
         **kwargs: Any,
     ) -> None:
         self._ask_for(num_envs, episodes, autoreset_mode, render_mode)
@@ -79,6 +80,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
             resume_window=resume_window,
             connect_timeout=connect_timeout,
             reconnect_timeout=reconnect_timeout,
+            compression=compression,
         )
         self._gathering = Gathering(self._open())
         self._session = self._gathering.sessions[0] if episodes == 1 else None

@@ -19,6 +19,7 @@ from agent_worker.remote_vector_env import RemoteVectorEnv
 from agent_worker.report import progress
 from agent_worker.rollout import Record, rollout
 from agent_worker.rollout_lanes import rollout_lanes
+from protocol.compression import COMPRESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ MARGIN_S = 60.0
 
 TAKEN = {
     "env_id", "broker", "num_envs", "episodes", "autoreset_mode", "make_timeout", "step_timeout", "connect_timeout",
-    "world", "seat",
+    "world", "seat", "compression",
 }  # fmt: skip
 """Arguments of a remote env that cannot be keyword arguments of the environment itself."""
 
@@ -62,6 +63,8 @@ class Run:
     world: str | None = None
     seat: str | None = None
     """As which agent of the world."""
+    compression: str | None = None
+    """``deflate``, or None."""
     make_timeout: float = 30.0
     step_timeout: float = 300.0
     connect_timeout: float = 30.0
@@ -78,6 +81,8 @@ class Run:
             raise ValueError("--world is one env of many agents: it has no lanes (--num-envs), and no --evaluation")
         if self.num_envs % self.env_episodes:
             raise ValueError(f"--num-envs {self.num_envs} cannot be spread evenly over {self.env_episodes} episodes")
+        if self.compression is not None and self.compression not in COMPRESSIONS:
+            raise ValueError(f"--compression: expected {' or '.join(COMPRESSIONS)}, got {self.compression!r}")
         clash = sorted(set(self.env_kwargs) & TAKEN)
         if clash:
             raise ValueError(f"--env-kwargs: {', '.join(clash)} is an option of its own")
@@ -180,7 +185,7 @@ def _play(run: Run, make: Callable[..., Policy], record: Record, evaluation: Eva
 def _open(run: Run) -> Any:
     given: dict[str, Any] = {
         "make_timeout": run.make_timeout, "step_timeout": run.step_timeout, "connect_timeout": run.connect_timeout,
-        **run.env_kwargs,
+        "compression": run.compression, **run.env_kwargs,
     }  # fmt: skip
     if run.lanes == 1:
         return RemoteEnv(run.env_id, run.broker, world=run.world, seat=run.seat, **given).open()

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent_worker.errors import BadKwargs, InvalidArgument
 from broker import topology
+from protocol.compression import COMPRESSIONS
 from protocol.sendable import opaque_in
 
 
@@ -26,6 +27,8 @@ class Wish:
     num_envs: int | None = None
     """Lanes of a vector env; None: one plain env."""
     autoreset_mode: str | None = None
+    compression: str | None = None
+    """``deflate``: long replies are deflated by the worker, where that makes them shorter; None: never."""
     make_timeout: float = 30.0
     """How long to wait for a worker that serves the env and has a free slot."""
     resume_window: float = 2.0
@@ -47,6 +50,9 @@ class Wish:
         except ValueError as error:
             raise InvalidArgument(f"env_id: {error}") from error
         self._check_names()
+        if self.compression is not None and self.compression not in COMPRESSIONS:
+            known = " or ".join(map(repr, (None, *COMPRESSIONS)))
+            raise InvalidArgument(f"{self.env_id}: compression: expected {known}, got {self.compression!r:.80}")
         for name in ("make_timeout", "resume_window", "connect_timeout", "reconnect_timeout"):
             check_seconds(self.env_id, name, getattr(self, name))
         odd = opaque_in(self.kwargs)

@@ -15,6 +15,7 @@ from env_worker.foreign import modern_metadata
 from env_worker.host import BadCall, Refused, RefusedRequest
 from env_worker.hosts import host
 from env_worker.spaces import UnsupportedSpace
+from protocol.compression import COMPRESSIONS
 from protocol.description import Description
 from protocol.env_dialogue import Answer, EnvDialogue
 from protocol.errors import DecodeError, EncodeError, ErrorCode, Fault
@@ -84,6 +85,9 @@ class Episode:
         if version is None:
             text = f"the agent speaks protocol versions {make.versions[:8]}, this worker speaks version 1"
             raise Refused(ErrorCode.UNSUPPORTED_VERSION, text)
+        if make.compression not in (None, *COMPRESSIONS):
+            text = f"compression: this worker knows {', '.join(COMPRESSIONS)}, got {make.compression!r:.80}"
+            raise Refused(ErrorCode.BAD_KWARGS, text)
         hosted = self._host = self._open()
         env = hosted.env
         return Description(

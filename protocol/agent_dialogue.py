@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from protocol.codec import decode, encode
+from protocol.compression import inflate
 from protocol.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
-from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Reset, Resume, Status, Working
+from protocol.messages import OUTSIDE, Accepted, Close, Deflated, Error, Make, Probe, Reset, Resume, Status, Working
 from protocol.names import FormerNames
 from protocol.rules import ENV_SAYS, PROVISIONAL, TRANSITIONS, State
 from protocol.version import SPOKEN
@@ -49,12 +50,14 @@ class AgentDialogue:
         self._former: list[str] = []
         """By what the env side may know us as long as that is so: each broken connection had an incarnation."""
         self._workers = FormerNames()
+        self._compression: str | None = None
         self._next = 0
 
     def make(self, env_id: str, *, attempt: int = 1, **fields: Any) -> bytes:
         """Ask for an env. May be asked again, with ``attempt`` counted up, until a ``status`` has come."""
         if self.state is not State.NEW:
             raise LocalProtocolError(f"make is legal in a new episode only, this one is {self.state.value}")
+        self._compression = fields.get("compression")
         return self._send(
             Make(self.episode, OUTSIDE, self.incarnation, env_id, versions=list(SPOKEN), attempt=attempt, **fields)
         )
@@ -125,6 +128,8 @@ class AgentDialogue:
         Raises ``RemoteProtocolError`` (``DecodeError`` among them) for what the bound env side may never say.
         """
         message = decode(body)
+        if type(message) is Deflated and self._compression is not None:
+            message = inflate(message)
         if message.episode != self.episode:
             return self._ignore("another episode")
         if type(message) not in ENV_SAYS:

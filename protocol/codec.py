@@ -20,6 +20,7 @@ from protocol.messages import (
     Accepted,
     Call,
     Close,
+    Deflated,
     Error,
     Make,
     Message,
@@ -58,6 +59,7 @@ _TYPES: dict[type[Message], dict[str, frozenset[type]]] = {
     Make: {
         "env_id": _TEXT, "versions": _LIST, "attempt": _INT, "kwargs": _MAP, "num_envs": _INT | _NIL,
         "autoreset_mode": _TEXT | _NIL, "render_mode": _TEXT | _NIL, "world": _TEXT | _NIL, "seat": _TEXT | _NIL,
+        "compression": _TEXT | _NIL,
     },
     Accepted: {"deadline_s": _NUMBER},
     Status: {"content": _MAP},
@@ -67,6 +69,7 @@ _TYPES: dict[type[Message], dict[str, frozenset[type]]] = {
     Call: {"name": _TEXT, "args": _LIST, "kwargs": _MAP},
     Working: {"deadline_s": _NUMBER},
     Resume: {"previous": _TEXT},
+    Deflated: {"size": _INT, "data": _LANES},
     Close: {"reason": _TEXT},
     Error: {"code": _TEXT, "text": _TEXT, "fault": _TEXT, "retry": _FLAG, "ends": _FLAG},
 }  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from protocol.codec import decode, encode
+from protocol.compression import deflate
 from protocol.errors import DecodeError, ErrorCode, Fault, LocalProtocolError, VersionMismatch
 from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Reset, Resume, Working
 from protocol.rules import AGENT_SAYS, TRANSITIONS, State
@@ -61,6 +62,7 @@ class EnvDialogue:
         self.ignored: Counter[str] = Counter()
         self._known_as = incarnation
         """The incarnation of ours that the agent speaks to, as far as we know."""
+        self._compression = make.compression
         self._step_id = OUTSIDE
         self._request: Request = make
         self._reply: bytes | None = None
@@ -148,7 +150,13 @@ class EnvDialogue:
             return self._refuse(request.step_id, ErrorCode.STEP_CONFLICT, text)
         if self._reply is None:
             return self._ignore("still executing")
-        return Answer(encode(replace(decode(self._reply), incarnation=self.incarnation)))
+        return Answer(self._as_asked(encode(replace(decode(self._reply), incarnation=self.incarnation))))
+
+    def _as_asked(self, body: bytes) -> bytes:
+        """A reply, deflated if the agent wants that."""
+        if self._compression is None:
+            return body
+        return deflate(body, self.episode, self._step_id, self.incarnation)
 
     def reply(self, kind: type[Reply], **fields: Any) -> bytes:
         """Bytes of the reply to the request that is being executed. Raises ``EncodeError`` if a value cannot travel;
@@ -165,7 +173,7 @@ class EnvDialogue:
         message = kind(self.episode, self._step_id, self.incarnation, **fields)
         body = encode(message)  # may refuse a value; nothing has changed then
         self.executing, self._reply, self.state = None, body, after
-        return body
+        return self._as_asked(body)
 
     def fail(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool = False, ends: bool = False) -> bytes:
         """An ``error`` as the reply to the request that is being executed, or, where there is none, to nobody.

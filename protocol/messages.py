@@ -49,6 +49,8 @@ class Make:
     """Multi-agent: the name of the world to join."""
     seat: str | None = None
     """Multi-agent: which agent of the world to be."""
+    compression: str | None = None
+    """``deflate``: long replies may come as ``deflated``. None: as they are."""
 
 
 @dataclass(slots=True)
@@ -233,10 +235,24 @@ class Error:
     """True if the episode is over."""
 
 
+@dataclass(slots=True)
+class Deflated:
+    """env: another reply with the same header, deflated, if ``Make.compression`` asked for that."""
+
+    performative: ClassVar[str] = "deflated"
+    episode: str
+    step_id: int
+    incarnation: str
+    size: int
+    """Bytes of the reply."""
+    data: bytes
+    """The reply as a zlib stream (RFC 1950)."""
+
+
 Request = Make | Reset | Act | Render | Call | Close
 Reply = Accepted | Status | Percept | Frame | Result | Working | Closed | Error
-Message = Request | Reply | Probe | Resume
+Message = Request | Reply | Probe | Resume | Deflated
 
 REQUESTS: tuple[type[Request], ...] = (Make, Reset, Act, Render, Call, Close)
 REPLIES: tuple[type[Reply], ...] = (Accepted, Status, Percept, Frame, Result, Working, Closed, Error)
-MESSAGES: tuple[type[Message], ...] = (*REQUESTS, *REPLIES, Probe, Resume)
+MESSAGES: tuple[type[Message], ...] = (*REQUESTS, *REPLIES, Probe, Resume, Deflated)

@@ -13,6 +13,7 @@ from protocol.messages import (
     Call,
     Close,
     Closed,
+    Deflated,
     Error,
     Frame,
     Make,
@@ -44,6 +45,7 @@ EXAMPLES: dict[str, Message] = {
     ),
     "make_lanes": Make(EPISODE, OUTSIDE, AGENT, "CartPole-v1", [1], 2, {}, 64, "next_step"),
     "make_seat": Make(EPISODE, OUTSIDE, AGENT, "tictactoe:env", [1], world="table-1", seat="player_1"),
+    "make_deflate": Make(EPISODE, OUTSIDE, AGENT, "CartPole-v1", [1], compression="deflate"),
     "accepted": Accepted(EPISODE, OUTSIDE, WORKER, 60.0),
     "status": Status(EPISODE, OUTSIDE, WORKER, {"version": 1, "worker": "host/1", "calls": []}),
     "reset": Reset(EPISODE, 0, AGENT, 42, {"low": -0.05}),
@@ -57,6 +59,11 @@ EXAMPLES: dict[str, Message] = {
         {"mask": np.array([0, 1], np.int8), "prob": np.float32(0.5), "nested": {"at": (1, 2)}}, [b"\x01", 7],
     ),
     "percept_lanes": Percept(EPISODE, 1, WORKER, np.ones(2, "<f8").tobytes(), b"\0\1", b"\0\0", {}, b"\0" * 32),
+    "deflated": Deflated(  # the one that is called "closed" here
+        EPISODE, 4, WORKER, 61, bytes.fromhex(
+            "78019bcab82c3927bf3835e5a68281a191b189a999b985656252724a6a1a3a9f6543121a000068ed1448"
+        )
+    ),
     "act_parallel": Act(EPISODE, 1, AGENT, [None, 2]),
     "percept_parallel": Percept(
         EPISODE, 1, WORKER, **PAIR.write(replace(ANN_IS_OUT, observations={"ann": b"\1", "bob": b"\2"}))

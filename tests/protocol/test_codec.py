@@ -97,9 +97,9 @@ def test_a_message_of_another_version_says_so_and_keeps_its_header():
         ([1, "reset", EPISODE, 0, AGENT, True, None, None], "seed"),
         ([1, "reset", EPISODE, 0, AGENT, [1, "2"], None, None], "seed"),
         ([1, "call", EPISODE, 0, AGENT, "name", [], {1: 2}], "kwargs"),
-        ([1, "make", EPISODE, -1, AGENT, "E", [1], 0, {}, None, None, None, None, None], "attempt"),
-        ([1, "make", EPISODE, -1, AGENT, "E", ["1"], 1, {}, None, None, None, None, None], "versions"),
-        ([1, "make", EPISODE, -1, AGENT, "E", [1], 1, {}, 0, None, None, None, None], "num_envs"),
+        ([1, "make", EPISODE, -1, AGENT, "E", [1], 0, {}, None, None, None, None, None, None], "attempt"),
+        ([1, "make", EPISODE, -1, AGENT, "E", ["1"], 1, {}, None, None, None, None, None, None], "versions"),
+        ([1, "make", EPISODE, -1, AGENT, "E", [1], 1, {}, 0, None, None, None, None, None], "num_envs"),
         ([1, "error", EPISODE, 1, AGENT, "code", "text", "agent", 0, False], "retry"),
     ],
 )
