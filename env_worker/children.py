@@ -88,8 +88,10 @@ class Child:
         self._since = time.monotonic()
         try:
             self._pipe.send(body)
-        except OSError:  # dead; or it does not read, and what it has got is no whole message
+        except BlockingIOError:  # it does not read, and what it has got is no whole message
             self.kill("did not take a request")
+        except OSError:
+            pass  # it is dead, or behaves as if it were: its end is heard, or its deadline passes
         except BaseException:  # a Ctrl-C, over memory://
             self.kill("was interrupted")
             raise

@@ -46,6 +46,7 @@ class EmbeddedWorker:
         if not self._ready.wait(self.settings.connect_timeout + READY_S):
             raise TimeoutError("the embedded env worker did not begin to serve")
         if self._failure is not None:
+            self.stop()
             raise self._failure
         return self
 

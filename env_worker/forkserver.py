@@ -11,6 +11,8 @@ its group; when they have ended, the wait status of the child comes over it.
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import os
 import selectors
 import signal
@@ -21,9 +23,12 @@ import warnings
 from dataclasses import dataclass, fields
 from typing import Any
 
+import gymnasium
+
 from env_worker import child, confine
 from env_worker.calls import Allowed
 from env_worker.catalogue import Catalogue, CatalogueError, WrongOption
+from env_worker.compat import import_gym
 from env_worker.logs import configure
 from env_worker.pipe import Pipe
 from env_worker.settings import WorkerSettings
@@ -77,6 +82,8 @@ class ForkServer:
         """Fork, if that is asked for. False: the stepper is gone."""
         data, handles, _, _ = socket.recv_fds(self._control, 1, 2)
         sockets = [socket.socket(fileno=handle) for handle in handles]
+        for one in sockets:
+            one.set_inheritable(False)  # what an env starts does not get it
         if not data:
             return False
         if len(sockets) == 2:
@@ -169,8 +176,21 @@ def main(handle: int) -> None:
         what = "refused" if isinstance(error, WrongOption) else "failed"
         pipe.send(pack({what: str(error)}))
         return
+    _import_envs(catalogue)
+    gc.freeze()  # the children's collectors leave alone what is here, and so it stays shared
     pipe.send(pack({"entries": {entry.env_id: entry.api for entry in catalogue.entries.values()}}))
     ForkServer(control, catalogue, settings, worker).run()
+
+
+def _import_envs(catalogue: Catalogue) -> None:
+    """Import what libraries import when they make an env, so that not each child has to do it."""
+    registries = {"gymnasium": gymnasium.registry, "gym": import_gym().envs.registration.registry}
+    for env_id, entry in catalogue.entries.items():
+        spec = registries.get(entry.api, {}).get(env_id.rpartition(":")[2])
+        point = getattr(spec, "entry_point", None)
+        if isinstance(point, str):
+            with contextlib.suppress(Exception):  # whoever makes one is told
+                importlib.import_module(point.partition(":")[0])
 
 
 def _check_memory(limit: int | None) -> None:
