@@ -1,4 +1,4 @@
-"""Lanes of ours in lockstep. Usage: ours_lanes ENV_ID BROKER_URL LANES UNITS"""
+"""Lanes of ours in lockstep. Usage: ours_lanes ENV_ID BROKER_URL LANES UNITS [COMPRESSION]"""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bench.programs.catalogue import vector_actions
 
 env_id, broker = sys.argv[1:3]
 lanes, units = int(sys.argv[3]), float(sys.argv[4])
-env = gymbroker.make_vec(env_id, num_envs=lanes, broker=broker)
+compression = sys.argv[5] if len(sys.argv) > 5 else None
+env = gymbroker.make_vec(env_id, num_envs=lanes, broker=broker, compression=compression)
 env.reset(seed=loop.SEED)
 
 
