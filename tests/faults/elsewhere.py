@@ -4,6 +4,7 @@ from __future__ import annotations
 
 ELSEWHERE: dict[str, str] = {
     "F21 small MTU": "needs a route of its own, and so root or a network namespace; TCP hides it from both sides",
+    "F25 queue of replies full": "an agent has one request under way: its queue holds one reply, and probes (F7)",
     "F30 two steps reordered": "one request is under way at a time: there are no two. F30: an old one comes late",
     "F32 clock jumps": "all waits are on `time.monotonic()`; there is no libfaketime here",
     "F35 expired certificate": "`tests/broker/test_tls.py`: what TLS refuses is an error with its reason, and no retry",

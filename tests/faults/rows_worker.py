@@ -79,6 +79,19 @@ def killed_before_reply(stage: Stage, trial: Trial) -> None:
     trial.close(agent, token)
 
 
+@row("F1c", "kill -9 of the supervisor of a worker", f"its steppers end at once; {LOST}", 8, only_agent)
+def supervisor_killed(stage: Stage, trial: Trial) -> None:
+    """Nobody would watch over them any more."""
+    agent, worker = stage.agents[0], stage.fresh()
+    token = trial.open(agent, worker)
+    stepper = _stepper_of(stage, token)
+    killed = time.monotonic()
+    worker.send(signal.SIGKILL)
+    trial.detect_s = wait_gone(stepper) - killed
+    trial.do(agent, token, "step", error="WorkerLost")
+    trial.close(agent, token)
+
+
 def _dies_at(place: str, stage: Stage, trial: Trial) -> None:
     agent, worker = stage.agents[0], stage.fresh(processes=2)
     failpoints.arm(stage.folder, place)
@@ -214,6 +227,34 @@ def agent_killed(stage: Stage, trial: Trial) -> None:
     trial.recover_s = closed - killed
 
 
+def full(stage: Stage) -> None:
+    """A worker with one slot."""
+    stage.worker(capacity=1).ready()
+    stage.agent().ready()
+
+
+@row(
+    "F6c",
+    "kill -9 of an agent that stands in line for a slot",
+    "its `make` comes to nothing: no env is built for it, and the next in line has the slot",
+    4,
+    full,
+)
+def agent_killed_in_line(stage: Stage, trial: Trial) -> None:
+    """What lies in the queue outlives who sent it."""
+    first, second = stage.agents[0], stage.agent().ready()
+    taken, dead = trial.open(first), trial.token()
+    second.begin(dead, "open", **TIMEOUTS)
+    eventually(lambda: stage.count("messages", f"requests.{stage.env_id}") == 1, "it stands in line")
+    second.end()
+    trial.close(first, taken)
+    freed = time.monotonic()
+    token = trial.open(first)
+    trial.recover_s = time.monotonic() - freed
+    trial.expect(not any(one.event == "made" for one in stage.entries(dead)), "an env was made for the dead agent")
+    trial.close(first, token)
+
+
 def breaking(stage: Stage) -> None:
     """A worker behind a proxy, whose agents have 3 s to come back when its own connection broke."""
     stage.patience_s = 3.0
@@ -264,3 +305,24 @@ def drained(stage: Stage, trial: Trial) -> None:
     trial.close(agent, token)
     code = worker.popen.wait(60)
     trial.expect(code == 0, f"the worker ended with {code}")
+
+
+@row(
+    "F8b",
+    "SIGTERM to a worker whose episode does not end within `--drain-timeout` (1 s)",
+    "the agent is told why; exit code 0",
+    4,
+    only_agent,
+)
+def drain_timeout(stage: Stage, trial: Trial) -> None:
+    """Its agent pauses."""
+    agent, worker = stage.agents[0], stage.fresh(drain_timeout=1.0)
+    token = trial.open(agent, worker)
+    told = time.monotonic()
+    worker.send(signal.SIGTERM)
+    code = worker.popen.wait(60)
+    trial.detect_s = time.monotonic() - told
+    trial.expect(code == 0, f"the worker ended with {code}")
+    outcome = trial.do(agent, token, "step", error="EpisodeEnded")
+    trial.expect("shut down" in outcome.text, outcome.text)
+    trial.close(agent, token)
