@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tests.faults import record, rows, rows_broker, rows_limits, rows_link, rows_many, rows_slow, rows_worker  # noqa: F401 - they register
+from tests.faults import matrix, record, rows
 from tests.faults.elsewhere import ELSEWHERE
 from tests.faults.rig import Rig
 
@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="so many trials of each row")
     parser.add_argument("--no-page", action="store_true", help="leave docs/faults.md and docs/faults.json as they are")
     given = parser.parse_args()
-    wanted = sorted((one for one in rows.ROWS.values() if _wanted(one, given.only)), key=_place)
+    wanted = sorted((one for one in matrix.ROWS.values() if _wanted(one, given.only)), key=_place)
     if given.list:
         for one in wanted:
             print(f"{one.name:6} {one.trials:4} {one.fault}")
         return
-    results = _run(wanted, given.trials, [] if given.no_page else sorted(rows.ROWS.values(), key=_place))
+    results = _run(wanted, given.trials, [] if given.no_page else sorted(matrix.ROWS.values(), key=_place))
     violated = sum(one.violated for one in results)
     print(f"{len(results)} rows, {sum(one.trials for one in results)} trials, {violated} violated")
     sys.exit(bool(violated))

@@ -5,19 +5,23 @@ Its id is what ``GYMBROKER_FAULTS_ENV`` names, so that no worker of another tria
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import secrets
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
 from tests.faults.journal import FOLDER, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ENV_ID = "GYMBROKER_FAULTS_ENV"
 _journal: Journal | None = None
@@ -42,6 +46,26 @@ def payload(digest: int, size: int) -> np.ndarray:
     return np.arange(size, dtype=np.int64) ^ digest
 
 
+def _take_all() -> None:
+    taken = []
+    while True:
+        taken.append(np.ones(2**22))  # 32 MiB that are touched
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+PERISH: dict[str, Callable[[], object]] = {
+    "segfault": lambda: ctypes.string_at(0),
+    "exit": lambda: os._exit(3),
+    "memory": _take_all,
+    "loop": _spin,
+}
+"""What envs do to their processes."""
+
+
 class Journaled(gymnasium.Env):
     """Observes ``[serial, digest, *payload]``; an action is ``[serial]``, and so is a reset's ``options``.
 
@@ -49,8 +73,8 @@ class Journaled(gymnasium.Env):
         token: name of the episode in the journals.
         size: numbers of payload, to make messages large.
         slow: seconds that a request takes, by its serial as text.
-        die: the process gets SIGKILL ``before`` or ``after`` the request of that serial is executed, or it is said
-            how: ``make``, ``exit``.
+        die: what becomes of the process at the request of that serial, as text: SIGKILL ``before`` or ``after`` it is
+            executed; or one of ``PERISH``, before. At ``make``: SIGKILL when the env is made.
     """
 
     def __init__(
@@ -81,8 +105,11 @@ class Journaled(gymnasium.Env):
         return np.array([serial, self._digest, *payload(self._digest, self._size)], np.int64)
 
     def _fail(self, serial: int, when: str) -> None:
-        if self._die.get(str(serial)) == when:
+        how = self._die.get(str(serial), "")
+        if how == when:
             os.kill(os.getpid(), signal.SIGKILL)
+        if how in PERISH and when == "before":
+            PERISH[how]()
 
     def close(self) -> None:
         journal().write("closed", self._token, instance=self._instance)

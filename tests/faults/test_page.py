@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.faults import cli, rows
+from tests.faults import cli, matrix
 from tests.faults.elsewhere import ELSEWHERE
 from tests.faults.page import at_most, page
 from tests.faults.record import JSON, PAGE
@@ -45,9 +45,9 @@ def test_the_page_is_made_of_the_record():
 
 def test_every_row_has_been_run_and_the_matrix_has_no_gap():
     recorded = {one["name"] for one in json.loads(JSON.read_text())["rows"]}
-    assert recorded == set(rows.ROWS)
+    assert recorded == set(matrix.ROWS)
     numbers = {
-        int("".join(filter(str.isdigit, name.split()[0]))) for name in [*rows.ROWS, *ELSEWHERE] if name[0] == "F"
+        int("".join(filter(str.isdigit, name.split()[0]))) for name in [*matrix.ROWS, *ELSEWHERE] if name[0] == "F"
     }
     assert numbers >= set(range(1, 43)) - NAMED_OTHERWISE
 
@@ -58,9 +58,9 @@ NAMED_OTHERWISE: set[int] = set()
 
 @pytest.mark.parametrize(("only", "names"), [(["F9"], {"F9"}), (["F9*"], {"F9", "F9b", "F9c", "F9d"}), (["F0"], set())])
 def test_rows_are_chosen_by_name_or_by_how_it_begins(only, names):
-    assert {name for name, one in rows.ROWS.items() if cli._wanted(one, only)} == names
+    assert {name for name, one in matrix.ROWS.items() if cli._wanted(one, only)} == names
 
 
 def test_rows_that_take_minutes_are_run_only_where_they_are_named():
-    assert not cli._wanted(rows.ROWS["F26r"], None)
-    assert cli._wanted(rows.ROWS["F26r"], ["F26*"])
+    assert not cli._wanted(matrix.ROWS["F26r"], None)
+    assert cli._wanted(matrix.ROWS["F26r"], ["F26*"])
