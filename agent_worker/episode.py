@@ -230,9 +230,20 @@ class Episode:
     def _hear_closed(self, arrival: Arrival) -> bool:
         """Whether ``arrival`` ends the episode that was asked to close."""
         if arrival.kind is not Kind.MESSAGE:
-            return True  # a returned close counts as closed: there is nobody to close
+            return not self._close_elsewhere(arrival.key)  # a returned close counts as closed: nobody is there
         self._dialogue.receive(arrival.body)
         return self.ended
+
+    def _close_elsewhere(self, returned: str) -> bool:
+        """The worker may have come back under another name while nobody listened here: ask at its control key, too."""
+        control = topology.act_control_key(self._dialogue.episode)
+        if self._key == control or returned != self._key or self._dialogue.pending is None:
+            return False
+        self._connection.unwatch(self._key)
+        self._connection.watch(control, self._mailbox, self._dialogue)
+        self._connection.send(topology.ACTS, control, self._dialogue.repeat())
+        self._key = control
+        return True
 
     def _forget(self) -> None:
         """End it on our side, and leave nothing of it at the broker. Safe to call twice."""

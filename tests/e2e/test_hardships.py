@@ -17,7 +17,7 @@ import pytest
 
 import gymbroker
 from agent_worker import RemoteEnv, RemoteVectorEnv
-from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, WorkerLost
+from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, StepTimeout, WorkerLost
 from agent_worker.session import Session
 from broker import BrokerUnreachable, connect, shared, topology
 from protocol.agent_dialogue import AgentDialogue
@@ -467,3 +467,16 @@ def test_a_broker_that_stalls_during_a_make_does_not_end_the_worker(own_rabbit, 
         started = time.monotonic()
         assert RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0).reset()[0] == [0], started
         env.close()
+
+
+def test_a_close_after_a_step_that_was_given_up_finds_a_worker_that_has_come_back(serve, remote):
+    stepper = serve(COUNTING, lease=1000.0)._stepper
+    env = remote(COUNTING, trouble={"1": 2.0}, step_timeout=0.2)
+    env.reset()
+    with pytest.raises(StepTimeout):
+        env.step(0)
+    broken = stepper._connection
+    broken.close()
+    eventually(lambda: stepper._connection is not broken and stepper._requests, "the worker is back")
+    env.close()
+    eventually(lambda: stepper.slots == {}, "the slot is free", timeout=20.0)

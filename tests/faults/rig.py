@@ -144,7 +144,7 @@ class Stage:
         return self.workers[-1]
 
     def _start(self, env_id: str, url: str | None, settings: dict[str, Any]) -> Worker:
-        given = {"lease": LEASE_S, "resume_window": WINDOW_S, "capacity": 4, "connect_timeout": 60.0, **settings}
+        given = {"lease": LEASE_S, "resume_window": WINDOW_S, "capacity": 4, "connect_timeout": 180.0, **settings}
         log = self.folder / f"worker-{next(self._numbers)}.log"
         return Worker(self.folder, env_id, url or self.url(), log, **given)
 

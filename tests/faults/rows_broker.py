@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.faults.processes import Outcome
     from tests.faults.rig import Stage, Trial
 
+LONG = {"step_timeout": 180.0, "reconnect_timeout": 180.0}
+"""A broker takes half a minute to start on a machine that is busy."""
+
 GOES_ON = "both sides come back, the run goes on with the same `step_id`; no 405"
 
 
@@ -26,8 +29,8 @@ def _through(stage: Stage, trial: Trial, fault: Callable[[], None], slow_s: floa
     """An episode that steps when ``fault`` strikes and ends, and goes on."""
     agent = stage.agents[0]
     slow = {"2": slow_s} if slow_s else {}
-    token = trial.open(agent, slow=slow)
-    idle = trial.open(agent)
+    token = trial.open(agent, timeouts=LONG, slow=slow)
+    idle = trial.open(agent, timeouts=LONG)
     trial.play(agent, token, 1)
     if slow_s:
         agent.begin(token, "step")
@@ -140,7 +143,7 @@ def broker_late(stage: Stage, trial: Trial) -> None:
     with stage.rig.absent():
         worker, agent = stage.worker(), stage.agent().ready()
         token = trial.token()
-        agent.begin(token, "open", **TIMEOUTS)
+        agent.begin(token, "open", connect_timeout=180.0, **TIMEOUTS)
         waiting = "waiting for the broker"
         eventually(lambda: waiting in agent.said and waiting in worker.said, "both say that they wait", 60.0)
     there = time.monotonic()
