@@ -4,15 +4,17 @@ BROKER ?= memory://
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 FAULTS_ARGS ?=
+FUZZ_ARGS ?=
 
 # In the name of a stamp stands where it was made: a moved or copied folder is set up anew.
 HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 RUN := .venv/run-$(HERE)
 DEV := .venv/dev-$(HERE)
 ECO := .venv/eco-$(HERE)
+FUZZ := .venv/fuzz-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test test-faults lint types layers check test-compose test-ecosystem test-wheel bench build golden docs lock clean
+.PHONY: help demo test test-faults lint types layers check test-compose test-ecosystem test-wheel bench fuzz build golden docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +60,9 @@ bench: $(DEV) ## how fast, beside the limit and the peers; BENCH_ARGS="--list", 
 	@tools/ensure-rabbitmq
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
+fuzz: $(FUZZ) ## a million wrong inputs into all that reads what strangers send; FUZZ_ARGS="--list", "--only wire --inputs 9999"
+	@$(BIN)/python -m fuzz $(FUZZ_ARGS)
+
 build: $(DEV) ## dist/: the wheel and the sdist
 	@echo "==> build"
 	@rm -rf build dist && mkdir dist
@@ -76,7 +81,7 @@ docs: $(DEV) ## the state diagram of docs/protocol.md anew, after a change of pr
 	@$(BIN)/python -m tools.diagram
 
 clean: ## remove .venv and all that is made
-	rm -rf .venv .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .bench .fuzz build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(RUN): requirements/lock.txt pyproject.toml
 	@tools/venv plot
@@ -89,4 +94,8 @@ $(DEV): requirements/lock.txt pyproject.toml
 $(ECO): $(DEV) requirements/ecosystem.txt
 	@echo "==> installing what the ecosystem tests need (some 1.5 GB, PyTorch for the CPU)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lock.txt --requirement requirements/ecosystem.txt
+	@touch $@
+
+$(FUZZ): $(DEV) requirements/fuzz.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/fuzz.txt
 	@touch $@

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+MESSAGE_MAX = 16 * 2**20
+"""Largest message in bytes, as ``protocol.limits`` has it. Of a larger one somewhat more arrives than may: enough to be
+refused by its length, and no more memory than a legal one takes."""
+
+
 class Kind(enum.Enum):
     """Why something arrived in a mailbox."""
 

@@ -63,11 +63,12 @@ class Consumer:
 class Queue:
     """A bounded queue, its consumers in turn, and where its dead letters go."""
 
-    __slots__ = ("bound", "consumers", "dead", "owner", "ready", "spec", "tags")
+    __slots__ = ("bound", "consumers", "dead", "owner", "ready", "spec", "tags", "waiting_bytes")
 
     def __init__(self, spec: QueueSpec, owner: object, dead: Queue | None) -> None:
         self.spec, self.owner, self.dead = spec, owner, dead
         self.ready: deque[Message] = deque()
+        self.waiting_bytes = 0
         self.consumers: deque[Consumer] = deque()
         self.bound: list[tuple[str, str]] = []
         self.tags = itertools.count(1)
@@ -80,12 +81,27 @@ class Queue:
                 consumer.deliver(message)
                 return True
         self.drop_expired(now)
-        if len(self.ready) >= self.spec.length:
-            if self.spec.overflow == "reject-publish":
+        if self.spec.overflow == "reject-publish":
+            if not self._has_room(len(self.ready) + 1, self.waiting_bytes + len(message.body)):
                 return False
-            self.ready.popleft()
-        self.ready.append(message)
+            self._keep(message)
+        else:
+            self._keep(message)
+            while self.ready and not self._has_room(len(self.ready), self.waiting_bytes):
+                self._next()
         return True
+
+    def _has_room(self, length: int, size: int) -> bool:
+        return length <= self.spec.length and (self.spec.size is None or size <= self.spec.size)
+
+    def _keep(self, message: Message) -> None:
+        self.waiting_bytes += len(message.body)
+        self.ready.append(message)
+
+    def _next(self) -> Message:
+        message = self.ready.popleft()
+        self.waiting_bytes -= len(message.body)
+        return message
 
     def hand_out(self, now: float) -> None:
         """Give waiting messages to consumers that have room."""
@@ -94,19 +110,20 @@ class Queue:
             consumer = self._next_consumer()
             if not self.ready or consumer is None:
                 return
-            consumer.deliver(self.ready.popleft())
+            consumer.deliver(self._next())
 
     def give_back(self, messages: Sequence[Message], now: float) -> None:
         """Put unsettled messages back where they came from, in order, marked as redelivered."""
         for message in messages:
             message.redelivered = True
+            self.waiting_bytes += len(message.body)
         self.ready.extendleft(reversed(messages))
         self.hand_out(now)
 
     def drop_expired(self, now: float) -> None:
         """Bury what expired. As in RabbitMQ only the head of the queue is looked at."""
         while self.ready and (expires := self.ready[0].expires) is not None and expires <= now:
-            self._bury(self.ready.popleft(), now)
+            self._bury(self._next(), now)
 
     def _bury(self, message: Message, now: float) -> None:
         if self.dead is not None:
@@ -167,6 +184,7 @@ class Exchanges:
         """Remove a queue, its bindings and its messages."""
         self.queues.pop(queue.spec.name, None)
         queue.ready.clear()
+        queue.waiting_bytes = 0
         for exchange, key in queue.bound:
             if exchange in self.topics:
                 self.topics[exchange] = [found for found in self.topics[exchange] if found[1] is not queue]

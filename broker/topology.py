@@ -28,6 +28,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from broker.port import MESSAGE_MAX
+
 REQUESTS = "gym.requests"
 ACTS = "gym.acts"
 PERCEPTS = "gym.percepts"
@@ -45,11 +47,20 @@ EXCHANGES = {
 REQUESTS_LENGTH = 10_000
 """Most ``make`` messages that wait for a worker in one queue; more are refused (``Receipt.REFUSED``)."""
 
+REQUESTS_BYTES = 2**28
+"""Most bytes that they have; a ``make`` has a few hundred."""
+
 INBOX_LENGTH = 256
 """Most messages that wait in an episode's queue: a flood stays bounded at the broker."""
 
+INBOX_BYTES = 4 * MESSAGE_MAX
+"""Most bytes that they have."""
+
 DEAD_LENGTH = 10_000
 """Most dead letters that are kept; the oldest go first."""
+
+DEAD_BYTES = 2**28
+"""Most bytes that they have."""
 
 DEAD_TTL_S = 7 * 24 * 3600
 """How long a dead letter is kept, in seconds."""
@@ -124,6 +135,8 @@ class QueueSpec:
     name: str
     length: int
     """Most messages that wait in it."""
+    size: int | None
+    """Most bytes that they have; None: as many as they are."""
     overflow: Literal["reject-publish", "drop-head"]
     """What gives way when it is full: the newcomer or the oldest."""
     durable: bool = False
@@ -140,6 +153,8 @@ class QueueSpec:
             "x-max-length": self.length,
             "x-overflow": self.overflow,
         }
+        if self.size is not None:
+            found["x-max-length-bytes"] = self.size
         if self.dead_letters:
             found["x-dead-letter-exchange"] = DEAD
         if self.ttl_s is not None:
@@ -152,7 +167,7 @@ class QueueSpec:
 def requests_spec(env_id: str) -> QueueSpec:
     """The queue of ``make`` messages for ``env_id``."""
     name = shortstr(requests_queue(env_id))
-    return QueueSpec(name, REQUESTS_LENGTH, "reject-publish", durable=True, dead_letters=True)
+    return QueueSpec(name, REQUESTS_LENGTH, REQUESTS_BYTES, "reject-publish", durable=True, dead_letters=True)
 
 
 def inbox_spec(exchange: str, name: str) -> QueueSpec:
@@ -160,22 +175,23 @@ def inbox_spec(exchange: str, name: str) -> QueueSpec:
 
     An agent that reads too slowly loses the oldest replies; a worker loses nothing.
     """
-    return QueueSpec(shortstr(name), INBOX_LENGTH, "reject-publish" if exchange in (ACTS, WORLDS) else "drop-head")
+    overflow: Literal["reject-publish", "drop-head"] = "reject-publish" if exchange in (ACTS, WORLDS) else "drop-head"
+    return QueueSpec(shortstr(name), INBOX_LENGTH, INBOX_BYTES, overflow)
 
 
 def observer_spec(name: str) -> QueueSpec:
     """The queue of one observer of a topic exchange."""
-    return QueueSpec(shortstr(name), INBOX_LENGTH, "drop-head")
+    return QueueSpec(shortstr(name), INBOX_LENGTH, INBOX_BYTES, "drop-head")
 
 
 def dead_spec() -> QueueSpec:
     """The queue of dead letters."""
-    return QueueSpec(DEAD, DEAD_LENGTH, "drop-head", durable=True, ttl_s=DEAD_TTL_S)
+    return QueueSpec(DEAD, DEAD_LENGTH, DEAD_BYTES, "drop-head", durable=True, ttl_s=DEAD_TTL_S)
 
 
 def kept_spec(key: str) -> QueueSpec:
     """The queue of the one message that is kept under ``key``."""
-    return QueueSpec(shortstr(key), 1, "drop-head", durable=True, expires_s=KEPT_S)
+    return QueueSpec(shortstr(key), 1, None, "drop-head", durable=True, expires_s=KEPT_S)
 
 
 def observer_queue(incarnation: str, number: int) -> str:

@@ -32,34 +32,41 @@ class Refusal:
 
     key: str
     body: bytes
+    code: ErrorCode
 
 
+<<<<<<< HEAD
 def read(body: bytes, incarnation: str, catalogue: Served) -> Wanted | Refusal | None:
     """What is wanted; a refusal; or None for what nobody can be told about, which is logged."""
+=======
+def read(body: bytes, incarnation: str, catalogue: Catalogue) -> Wanted | Refusal | str:
+    """What is wanted; a refusal; or, of what nobody can be told about, the reason, which is logged."""
+>>>>>>> c3bad06 (WIP)
     try:
         message = decode(body)
     except VersionMismatch as mismatch:
         # Its header is frozen, so it can be answered: at the key that does not need the sender's incarnation.
         key = topology.percept_control_key(mismatch.episode)
-        return Refusal(key, _error(mismatch.episode, incarnation, ErrorCode.UNSUPPORTED_VERSION, str(mismatch)))
+        return _refusal(key, mismatch.episode, incarnation, ErrorCode.UNSUPPORTED_VERSION, str(mismatch))
     except DecodeError as problem:
         log.warning("a request that is no message: %s", problem)
         episode = episode_of(body)
         if episode is None:
-            return None
+            return "no message"
         key = topology.percept_control_key(episode)
-        return Refusal(key, _error(episode, incarnation, ErrorCode.MALFORMED, str(problem)))
+        return _refusal(key, episode, incarnation, ErrorCode.MALFORMED, str(problem))
     if not isinstance(message, Make):
         log.warning("a request that is no make was dropped: %s", message.performative)
-        return None
+        return "no make"
     entry = catalogue.get(message.env_id)
     if entry is None:
         text = f"{message.env_id!r} is not served here; served: {', '.join(catalogue.entries)}"
         log.info("episode %s refused: %s", topology.public_id(message.episode), text)
         key = topology.percept_key(message.episode, message.incarnation)
-        return Refusal(key, _error(message.episode, incarnation, ErrorCode.UNKNOWN_ENV, text))
+        return _refusal(key, message.episode, incarnation, ErrorCode.UNKNOWN_ENV, text)
     return Wanted(message, entry)
 
 
-def _error(episode: str, incarnation: str, code: ErrorCode, text: str) -> bytes:
-    return encode(error(episode, OUTSIDE, incarnation, code, text, Fault.AGENT, ends=True))
+def _refusal(key: str, episode: str, incarnation: str, code: ErrorCode, text: str) -> Refusal:
+    body = encode(error(episode, OUTSIDE, incarnation, code, text, Fault.AGENT, ends=True))
+    return Refusal(key, body, code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from broker import topology
@@ -49,6 +50,8 @@ class Stepper:
         self.name = stepper_name()
         self.slots: dict[str, Slot] = {}
         """Live episodes by id."""
+        self.ignored: Counter[str] = Counter()
+        """What was dropped, by reason, and what was refused, by the code of the error: requests, and in episodes."""
         self.draining = False
         self._settings, self._catalogue, self._pulse = settings, catalogue, pulse
         self._connection: Connection
@@ -183,9 +186,11 @@ class Stepper:
     def _make(self, arrival: Arrival) -> None:
         wanted = intake.read(arrival.body, self._connection.incarnation, self._catalogue)
         if isinstance(wanted, intake.Refusal):
+            self.ignored[wanted.code.value] += 1
             self._connection.send(topology.PERCEPTS, wanted.key, wanted.body, settles=arrival)
             return
-        if wanted is None or wanted.make.episode in self.slots or wanted.make.episode in self._worlds.over:
+        if isinstance(wanted, str) or wanted.make.episode in self.slots or wanted.make.episode in self._worlds.over:
+            self.ignored[wanted if isinstance(wanted, str) else "an episode that is known"] += 1
             self._connection.ack(arrival)
             return
         make = wanted.make
@@ -279,6 +284,7 @@ class Stepper:
             return
         if slot.world is not None:
             slot.world.members.pop(episode, None)
+        self.ignored.update(slot.episode.dialogue.ignored)
         self._pulse.begin(slot)
         try:
             slot.episode.shut()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.codec import decode, encode
 from protocol.compression import inflate
-from protocol.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from protocol.errors import DecodeError, ErrorCode, LocalProtocolError, RemoteProtocolError
 from protocol.messages import OUTSIDE, Accepted, Close, Deflated, Error, Make, Probe, Reset, Resume, Status, Working
 from protocol.names import FormerNames
 from protocol.rules import ENV_SAYS, PROVISIONAL, TRANSITIONS, State
@@ -44,7 +44,7 @@ class AgentDialogue:
         self.pending: Request | None = None
         """The request that has no reply yet."""
         self.ignored: Counter[str] = Counter()
-        """What was dropped, by reason."""
+        """What was dropped or refused, by reason."""
         self.unheard: bytes | None = None
         """Our ``resume``, until the env side is known to have heard it."""
         self._former: list[str] = []
@@ -127,13 +127,17 @@ class AgentDialogue:
 
         Raises ``RemoteProtocolError`` (``DecodeError`` among them) for what the bound env side may never say.
         """
-        message = decode(body)
-        if type(message) is Deflated and self._compression is not None:
-            message = inflate(message)
+        try:
+            message = decode(body)
+            if type(message) is Deflated and self._compression is not None:
+                message = inflate(message)
+        except DecodeError:
+            self.ignored["malformed"] += 1
+            raise
         if message.episode != self.episode:
             return self._ignore("another episode")
         if type(message) not in ENV_SAYS:
-            raise RemoteProtocolError(f"an env may not say {message.performative}")
+            raise self._refuse(f"an env may not say {message.performative}")
         if self.worker is None:
             return self._open(message)
         if type(message) is Resume and self._workers.admit(message, self.worker):
@@ -194,7 +198,7 @@ class AgentDialogue:
 
     def _out_of_step(self, message: Message, pending: Request) -> Message | None:
         if message.step_id > pending.step_id:
-            raise RemoteProtocolError(f"reply to step {message.step_id}, but {_name(pending)} is the newest request")
+            raise self._refuse(f"reply to step {message.step_id}, but {_name(pending)} is the newest request")
         return self._ignore("an older step")
 
     def _settle(self, message: Message) -> Message:
@@ -202,9 +206,13 @@ class AgentDialogue:
         replies = TRANSITIONS[self.state].get(type(self.pending))
         after = replies.get(type(message)) if replies else None  # type: ignore[arg-type]
         if after is None:
-            raise RemoteProtocolError(f"{message.performative} is no reply to {_name(self.pending)}")
+            raise self._refuse(f"{message.performative} is no reply to {_name(self.pending)}")
         self.state, self.pending = after, None
         return message
+
+    def _refuse(self, text: str) -> RemoteProtocolError:
+        self.ignored["illegal"] += 1
+        return RemoteProtocolError(text)
 
     def _ignore(self, reason: str) -> Message | None:
         self.ignored[reason] += 1

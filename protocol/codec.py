@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import operator
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from protocol.errors import DecodeError, EncodeError, VersionMismatch
@@ -81,7 +81,11 @@ def _has_text_keys(value: Any) -> bool:
 
 
 def _is_seconds(value: Any) -> bool:
-    return bool(0 <= value < math.inf)
+    return bool(0 <= value <= sys.float_info.max)  # not an int that no float can be
+
+
+def _is_reward(value: Any) -> bool:
+    return type(value) is not int or abs(value) <= sys.float_info.max
 
 
 _VALUES: dict[type[Message], dict[str, Callable[[Any], object]]] = {
@@ -92,6 +96,7 @@ _VALUES: dict[type[Message], dict[str, Callable[[Any], object]]] = {
         "num_envs": lambda value: value is None or value >= 1,
     },
     Accepted: {"deadline_s": _is_seconds},
+    Percept: {"reward": _is_reward},
     Reset: {"seed": lambda value: type(value) is not list or all(type(one) in _INT | _NIL for one in value)},
     Call: {"kwargs": _has_text_keys},
     Working: {"deadline_s": _is_seconds},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,12 +83,19 @@ class Description:
             metadata=_get(content, "metadata", dict),
             spec=_get(content, "spec", dict),
             api=_get(content, "api", str),
-            step_timeout_s=float(_get(content, "step_timeout_s", float, int)),
-            idle_timeout_s=float(_get(content, "idle_timeout_s", float, int)),
+            step_timeout_s=_seconds(content, "step_timeout_s"),
+            idle_timeout_s=_seconds(content, "idle_timeout_s"),
             calls=tuple(name for name in _get(content, "calls", list) if type(name) is str),
             state_space=None if state is None else from_data(state),
             world=_get(content, "world", dict, type(None)),
         )
+
+
+def _seconds(content: dict[str, Any], name: str) -> float:
+    value = _get(content, name, float, int)
+    if not 0 <= value <= sys.float_info.max:
+        raise DecodeError(f"status content {name!r}: expected a number of seconds, got {value!r:.40}")
+    return float(value)
 
 
 def _get(content: dict[str, Any], name: str, *kinds: type) -> Any:

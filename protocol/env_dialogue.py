@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.codec import decode, encode
 from protocol.compression import deflate
-from protocol.errors import DecodeError, ErrorCode, Fault, LocalProtocolError, VersionMismatch
+from protocol.errors import DecodeError, EncodeError, ErrorCode, Fault, LocalProtocolError, VersionMismatch
 from protocol.messages import OUTSIDE, Accepted, Close, Error, Make, Probe, Reset, Resume, Working
 from protocol.rules import AGENT_SAYS, TRANSITIONS, State
 
@@ -60,6 +60,7 @@ class EnvDialogue:
         self.executing: Request | None = make
         """The request that was handed out and has no reply yet."""
         self.ignored: Counter[str] = Counter()
+        """What was dropped, by reason, and what was refused, by the code of the error."""
         self._known_as = incarnation
         """The incarnation of ours that the agent speaks to, as far as we know."""
         self._compression = make.compression
@@ -122,7 +123,7 @@ class EnvDialogue:
         step_id, last = request.step_id, self._step_id
         if step_id == last and last != OUTSIDE:
             return self._repeated(request)
-        if isinstance(request, Close) and step_id >= 0:
+        if isinstance(request, Close) and step_id >= 0 and self.state is not State.ENDED:
             return self._take(request)  # legal at any time, so that nobody is left with an env that he can't close
         if step_id <= last:
             return self._refuse(step_id, ErrorCode.STEP_STALE, f"step {step_id} is over, the last one was {last}")
@@ -134,6 +135,7 @@ class EnvDialogue:
             return self._ignore("still executing")
         if type(request) not in TRANSITIONS[self.state]:
             self._take(request)
+            self.ignored[ErrorCode.ILLEGAL.value] += 1
             text = f"{request.performative} is not legal in a {self.state.value} episode"
             return Answer(self.fail(ErrorCode.ILLEGAL, text, Fault.AGENT))
         return self._take(request)
@@ -145,7 +147,11 @@ class EnvDialogue:
     def _repeated(self, request: Request) -> Answer | None:
         """The same ``step_id`` again: answer from the last reply, never execute twice."""
         # Compared as bytes: NaN is not equal to itself. The incarnation may differ, if a resume lies between.
-        if encode(request) != encode(replace(self._request, incarnation=request.incarnation)):
+        try:
+            same = encode(request) == encode(replace(self._request, incarnation=request.incarnation))
+        except EncodeError:  # it came in by fewer bytes than we need for it, which none of ours does
+            same = False
+        if not same:
             text = f"step {request.step_id} came before with another body"
             return self._refuse(request.step_id, ErrorCode.STEP_CONFLICT, text)
         if self._reply is None:

@@ -11,6 +11,8 @@ import functools
 import struct
 from typing import TYPE_CHECKING
 
+from broker.port import MESSAGE_MAX
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,7 +23,11 @@ FRAME_MIN = 4096
 """No broker may agree to less, says AMQP 0-9-1."""
 
 BODY_MAX = 512 * 1024 * 1024
-"""Largest body that we accept, in bytes: RabbitMQ's own upper limit."""
+"""Largest body that a broker may announce, in bytes: RabbitMQ's own upper limit."""
+
+KEPT = MESSAGE_MAX
+"""What is kept of a larger body, and a little more: its reader refuses it by its length, as nobody may send so much. It
+takes no more memory than a legal one, and its channel goes on."""
 
 IN_PLACE = 16384
 """A body frame of more bytes than this that has not come completely is received straight into its body."""
@@ -123,11 +129,11 @@ class Content:
         self.body: bytes = b""
 
     def room(self) -> memoryview:
-        """Where the next bytes of the body go."""
+        """Where the next bytes of the body go. What is beyond ``KEPT`` is written over: nobody will read it."""
         if self.view is None:
-            body = bytearray(self.size)
+            body = bytearray(min(self.size, KEPT + FRAME_MAX))
             self.body, self.view = body, memoryview(body)
-        return self.view[self.position :]
+        return self.view[min(self.position, KEPT) :]
 
 
 class FrameReader:

@@ -1,0 +1,1 @@
+"""The fuzzer: what strangers may send, into all that reads it. ``make fuzz``; docs/fuzzing.md."""

@@ -1,0 +1,126 @@
+"""The command line of the fuzzer: ``python -m fuzz``, or ``make fuzz FUZZ_ARGS="..."``."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fuzz import page
+from fuzz.target import Target
+from fuzz.targets import TARGETS
+
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / ".fuzz"
+SAVED = ROOT / "tests" / "fuzz" / "found"
+PAGE = ROOT / "docs" / "fuzzing.md"
+LINES_S = 600.0
+
+_DONE = re.compile(r"#\d+\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)/")
+_UNITS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one target."""
+
+    target: Target
+    inputs: int
+    edges: int
+    features: int
+    corpus: int
+    lines: tuple[int, int]
+    """Of the target's modules: reached, and there."""
+    watched: int
+    """Inputs whose memory was watched."""
+    slowest_ms: float
+    findings: list[dict[str, Any]]
+
+
+@app.command()
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="Targets, comma-separated.")] = None,
+    inputs: Annotated[int | None, typer.Option(min=1, help="Inputs of each target; else those of a whole run.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Targets at once.")] = 1,
+    record: Annotated[bool, typer.Option("--record", help="Write the table of docs/fuzzing.md.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="List the targets, and run nothing.")] = False,
+) -> None:
+    """Send a million wrong inputs to all that reads what strangers send. Exit code 1 if there is a finding."""
+    chosen = choose(only)
+    if show:
+        for target in chosen:
+            print(f"{target.name:15} {target.inputs:9,} inputs  {target.about}")
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        outcomes = list(pool.map(lambda target: fuzz(target, inputs or target.inputs), chosen))
+    total = sum(outcome.inputs for outcome in outcomes)
+    findings = sum(len(outcome.findings) for outcome in outcomes)
+    print(f"{total:,} inputs, {findings} findings")
+    if record:
+        page.write(PAGE, outcomes)
+    if findings:
+        raise typer.Exit(1)
+
+
+def choose(only: list[str] | None) -> list[Target]:
+    """The targets of these names; all, without any."""
+    names = [name.strip() for one in only or () for name in one.split(",")]
+    known = {target.name: target for target in TARGETS}
+    if strange := [name for name in names if name not in known]:
+        raise typer.BadParameter(f"expected some of {', '.join(known)}; got {strange[0]!r}")
+    return [known[name] for name in names] or list(TARGETS)
+
+
+def fuzz(target: Target, inputs: int) -> Outcome:
+    """Fuzz one target in a process of its own."""
+    home = HOME / target.name.replace(" ", "-")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    say(f"{target.name}: {inputs:,} inputs")
+    log = home / "log"
+    with log.open("w") as sink:
+        command = [sys.executable, "-m", "fuzz.run", target.name, str(inputs), str(home), str(SAVED)]
+        code = subprocess.run(command, cwd=ROOT, stdout=sink, stderr=sink, check=False).returncode
+    said = log.read_text(errors="replace")
+    done, units = _DONE.search(said), _UNITS.search(said)
+    known = json.loads((home / "findings.json").read_text())
+    if done is None or units is None:
+        known["findings"].append({"key": "ended early", "text": f"exit code {code}, see {log}", "file": ""})
+    edges, features, corpus = map(int, done.groups()) if done else (0, 0, 0)
+    outcome = Outcome(
+        target, int(units[1]) if units else 0, edges, features, corpus, lines(target, home / "corpus"),
+        known["watched"], known["slowest_ms"], known["findings"],
+    )  # fmt: skip
+    reached, there = outcome.lines
+    say(f"{target.name}: {outcome.inputs:,} inputs, {edges} edges, {reached} of {there} lines")
+    for finding in outcome.findings:
+        say(f"{target.name}: FINDING {finding['key']} {finding['file']}\n{finding['text']}")
+    return outcome
+
+
+def lines(target: Target, corpus: Path) -> tuple[int, int]:
+    """Lines of the target's modules that what was kept reaches, and all lines."""
+    command = [sys.executable, "-m", "fuzz.lines", target.name, str(corpus)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LINES_S, check=True)
+    reached, there = json.loads(done.stdout)
+    return reached, there
+
+
+_turn = threading.Lock()
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    with _turn:
+        print(text, flush=True)
