@@ -51,7 +51,9 @@ def refuse_human(render_mode: str | None) -> None:
 def metadata_of(description: Description) -> dict[str, Any]:
     """The env's own, without the render mode ``human``: that would draw at the worker."""
     found = dict(description.metadata)
-    found["render_modes"] = [mode for mode in found.get("render_modes") or () if mode != "human"]
+    modes = found.get("render_modes")
+    # A set arrives as Opaque, and a stranger's may be anything.
+    found["render_modes"] = [mode for mode in modes if mode != "human"] if isinstance(modes, (list, tuple)) else []
     mode = str(found.get("autoreset_mode")).upper()
     if mode in AutoresetMode.__members__:  # of an env that resets itself; it went by its name
         found["autoreset_mode"] = AutoresetMode[mode]

@@ -53,7 +53,7 @@ REQUESTS_BYTES = 2**28
 INBOX_LENGTH = 256
 """Most messages that wait in an episode's queue: a flood stays bounded at the broker."""
 
-INBOX_BYTES = 4 * MESSAGE_MAX
+INBOX_BYTES = 2 * MESSAGE_MAX
 """Most bytes that they have."""
 
 DEAD_LENGTH = 10_000

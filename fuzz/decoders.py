@@ -172,28 +172,28 @@ _PRESENCE = Presence("host/1", WORKER, ("E",), 4, 3).encode()
 
 TARGETS = (
     Target(
-        "wire", "any bytes, into the decoder of msgpack and free data", WIRE, 250_000,
+        "wire", "any bytes, into the decoder of msgpack and free data", WIRE, 300_000,
         unpack, lambda: [*messages.BODIES.values(), *(body for body, _ in BODIES.values() if len(body) < 4000)],
         check=_settles,
     ),
     Target(
-        "greedy", "long messages of tiny objects and of many keys, into the same", WIRE, 1_500,
+        "greedy", "long messages of tiny objects and of many keys, into the same", WIRE, 1_000,
         unpack, messages.greedy_seeds, prepare=lambda data: messages.greedy(Choices(data)),
     ),
     Target(
         "envelope", "messages with wrong fields, and cut or damaged, into the codec", ("protocol.codec", *WIRE),
-        200_000, _decode, lambda: [bytes((at, 0)) for at in range(len(messages.FIELDS))],
+        230_000, _decode, lambda: [bytes((at, 0)) for at in range(len(messages.FIELDS))],
         prepare=lambda data: messages.with_something_wrong(Choices(data)), check=_is_usable,
     ),
     Target(
         "status", "what a worker says of its env: spaces, metadata", ("protocol.description", "protocol.specs"),
-        60_000, _content, lambda: [b"", *(bytes((1, at, 1, spec)) for at in (3, 4) for spec in range(len(_SPECS)))],
+        40_000, _content, lambda: [b"", *(bytes((1, at, 1, spec)) for at in (3, 4) for spec in range(len(_SPECS)))],
         prepare=_status, check=_is_buildable,
     ),
     Target(
         "values", "what may be no value of its space, into the coders of all spaces",
         ("protocol.coders", "protocol.coders_arrays", "protocol.coders_batches", "protocol.coders_composite"),
-        180_000, _uncode, _samples, prepare=_coded, check=_is_of_the_space,
+        200_000, _uncode, _samples, prepare=_coded, check=_is_of_the_space,
     ),
     Target(
         "roster", "percepts of many agents", ("protocol.roster",), 60_000, _roster, _of(*_ROSTERS),
@@ -203,7 +203,7 @@ TARGETS = (
         evaluation_messages.decode, lambda: [evaluation_messages.encode(one) for one in OF_EVALUATIONS],
     ),
     Target(
-        "presence", "what workers say of themselves", ("protocol.presence",), 30_000,
+        "presence", "what workers say of themselves", ("protocol.presence",), 40_000,
         Presence.decode, lambda: [_PRESENCE],
     ),
     Target(

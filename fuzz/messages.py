@@ -34,7 +34,7 @@ ODD: tuple[bytes, ...] = tuple(
     map(packed, (
         None, True, False, 0, 1, -1, 2, 2**31, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), 0.0, -1.0, 1.0, 1e300,
         float("nan"), float("inf"), "", "x" * 300, "act", "status", EPISODE, AGENT, WORKER, STRANGER, b"", bytes(8),
-        bytes(300), [], [1], [1] * 20, [None], [[]], {}, {1: 2}, {"a": 1}, {"a": {"b": [1]}},
+        bytes(300), [], [1], [1] * 20, [None], [[]], {}, {1: 2}, {"a": 1}, {"a": {"b": [1]}}, {"render_modes": 5},
         msgpack.ExtType(INT, (2**8000).to_bytes(1010, "little", signed=True)), msgpack.ExtType(INT, b"\1"),
         msgpack.ExtType(TUPLE, b""), [msgpack.ExtType(TUPLE, b""), 1], msgpack.Timestamp(1), msgpack.ExtType(99, b""),
     ))

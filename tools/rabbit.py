@@ -39,7 +39,7 @@ MISSING = (
 )
 CONFIG = """\
 loopback_users.guest = true
-max_message_size = 16777216
+max_message_size = 134217728
 log.file.level = info
 vm_memory_high_watermark.absolute = 1GB
 disk_free_limit.absolute = 50MB

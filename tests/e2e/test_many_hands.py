@@ -21,41 +21,9 @@ from protocol.codec import decode, encode
 from protocol.errors import ErrorCode
 from protocol.messages import OUTSIDE, Accepted, Error, Make, Percept, Reset, Status
 from tests.support.commands import eventually, worker
+from tests.support.stranger import Stranger
 
 COUNTING = "tests.support.envs:Counting"
-
-
-class Stranger:
-    """An agent of its own making, that says what it likes to a worker."""
-
-    def __init__(self, url: str) -> None:
-        self.connection = connect(url, timeout_s=10.0, name="stranger")
-        self.mailbox = self.connection.mailbox()
-        self.episode, self.incarnation = secrets.token_hex(16), self.connection.incarnation
-        keys = [topology.percept_key(self.episode, self.incarnation), topology.percept_control_key(self.episode)]
-        deadline = time.monotonic() + 10.0
-        self.connection.inbox(topology.PERCEPTS, keys, self.mailbox, self, prefetch=0, deadline=deadline)
-
-    def ask(self, env_id: str, body: bytes) -> None:
-        deadline = time.monotonic() + 10.0
-        assert self.connection.publish(topology.REQUESTS, env_id, body, deadline=deadline) is Receipt.ROUTED
-
-    def make(self, env_id: str, **fields) -> Make:
-        return Make(self.episode, OUTSIDE, self.incarnation, env_id, **{"versions": [1], **fields})
-
-    def hear(self):
-        arrival = self.mailbox.get(time.monotonic() + 10.0)
-        assert arrival is not None, "no answer"
-        assert arrival.kind is Kind.MESSAGE
-        return decode(arrival.body)
-
-    def open(self, env_id: str) -> str:
-        """Open an episode; gives the key to send to."""
-        self.ask(env_id, encode(self.make(env_id)))
-        assert isinstance(self.hear(), Accepted)
-        status = self.hear()
-        assert isinstance(status, Status)
-        return topology.act_key(self.episode, status.incarnation)
 
 
 @pytest.fixture
