@@ -177,17 +177,17 @@ TARGETS = (
         check=_settles,
     ),
     Target(
-        "greedy", "long messages of tiny objects and of many keys, into the same", WIRE, 1_000,
+        "greedy", "long messages of tiny objects and of many keys, into the same", WIRE, 400,
         unpack, messages.greedy_seeds, prepare=lambda data: messages.greedy(Choices(data)),
     ),
     Target(
         "envelope", "messages with wrong fields, and cut or damaged, into the codec", ("protocol.codec", *WIRE),
-        230_000, _decode, lambda: [bytes((at, 0)) for at in range(len(messages.FIELDS))],
+        60_000, _decode, lambda: [bytes((at, 0)) for at in range(len(messages.FIELDS))],
         prepare=lambda data: messages.with_something_wrong(Choices(data)), check=_is_usable,
     ),
     Target(
         "status", "what a worker says of its env: spaces, metadata", ("protocol.description", "protocol.specs"),
-        40_000, _content, lambda: [b"", *(bytes((1, at, 1, spec)) for at in (3, 4) for spec in range(len(_SPECS)))],
+        5_000, _content, lambda: [b"", *(bytes((1, at, 1, spec)) for at in (3, 4) for spec in range(len(_SPECS)))],
         prepare=_status, check=_is_buildable,
     ),
     Target(
@@ -196,18 +196,18 @@ TARGETS = (
         200_000, _uncode, _samples, prepare=_coded, check=_is_of_the_space,
     ),
     Target(
-        "roster", "percepts of many agents", ("protocol.roster",), 60_000, _roster, _of(*_ROSTERS),
+        "roster", "percepts of many agents", ("protocol.roster",), 120_000, _roster, _of(*_ROSTERS),
     ),
     Target(
-        "evaluation", "what agents that share an evaluation say", ("agent_worker.evaluation_messages",), 60_000,
+        "evaluation", "what agents that share an evaluation say", ("agent_worker.evaluation_messages",), 130_000,
         evaluation_messages.decode, lambda: [evaluation_messages.encode(one) for one in OF_EVALUATIONS],
     ),
     Target(
-        "presence", "what workers say of themselves", ("protocol.presence",), 40_000,
+        "presence", "what workers say of themselves", ("protocol.presence",), 120_000,
         Presence.decode, lambda: [_PRESENCE],
     ),
     Target(
-        "requests", "the queue of requests: what is wanted, or why not", ("env_worker.intake",), 50_000,
+        "requests", "the queue of requests: what is wanted, or why not", ("env_worker.intake",), 40_000,
         lambda body: intake.read(body, WORKER, _Catalogue()),  # type: ignore[arg-type]
         lambda: [bytes((at,)) for at in range(8)], named=(),
         prepare=_shaped(("make", "make_lanes", "make_seat", "act", "close")), check=_is_answerable,

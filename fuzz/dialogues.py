@@ -131,10 +131,10 @@ def _seeds() -> list[bytes]:
 TARGETS = (
     Target(
         "env dialogue", "conversations of up to 24 messages, into the worker's end", ("protocol.env_dialogue",),
-        45_000, _env_hears, _seeds, named=(), prepare=_conversation(_TO_ENV),
+        15_000, _env_hears, _seeds, named=(), prepare=_conversation(_TO_ENV),
     ),
     Target(
         "agent dialogue", "conversations of up to 24 messages, into the agent's end", ("protocol.agent_dialogue",),
-        45_000, _agent_hears, _seeds, named=(), prepare=_conversation(_TO_AGENT), check=_is_whole,
+        15_000, _agent_hears, _seeds, named=(), prepare=_conversation(_TO_AGENT), check=_is_whole,
     ),
 )  # fmt: skip

@@ -76,7 +76,7 @@ def _seeds() -> list[bytes]:
 
 TARGETS = (
     Target(
-        "frames", "streams of frames, in any pieces, into the reader of AMQP frames", ("broker.amqp.framing",), 60_000,
+        "frames", "streams of frames, in any pieces, into the reader of AMQP frames", ("broker.amqp.framing",), 40_000,
         _read, _seeds, named=(FramingError,), prepare=_pieces, check=_are_whole,
         spare=SPARE + CHANNELS * (framing.KEPT + framing.FRAME_MAX),
     ),

@@ -140,6 +140,37 @@ def test_a_flood_of_requests_is_refused_at_a_bound_and_what_was_taken_is_kept(si
     assert quiet(acts)
 
 
+def test_an_inbox_of_acts_refuses_what_it_has_no_bytes_for(site, monkeypatch):
+    monkeypatch.setattr(topology, "INBOX_BYTES", 1000)
+    acts, key = site.acts(prefetch=1)
+
+    def publish(size):
+        return site.agent.publish(topology.ACTS, key, bytes(size), deadline=soon())
+
+    fits, refused = Receipt.ROUTED, Receipt.REFUSED
+    assert [publish(size) for size in (1, 400, 500, 101, 100, 1)] == [fits, fits, fits, refused, fits, refused]
+    kept = []
+    for _ in range(4):
+        arrival = acts.get(soon())
+        kept.append(len(arrival.body))
+        site.env.ack(arrival)
+    assert kept == [1, 400, 500, 100]
+    assert publish(1000) is Receipt.ROUTED, "there is room again"
+
+
+def test_an_inbox_of_percepts_gives_up_the_oldest_for_what_it_has_no_bytes_for(site, monkeypatch):
+    monkeypatch.setattr(topology, "INBOX_BYTES", 1000)
+    percepts, key = site.percepts(prefetch=1)
+    for size in (1, 400, 500, 300, 200):
+        assert site.env.publish(topology.PERCEPTS, key, bytes(size), deadline=soon()) is Receipt.ROUTED
+    kept = []
+    for _ in range(4):
+        arrival = percepts.get(soon())
+        kept.append(len(arrival.body))
+        site.agent.ack(arrival)
+    assert kept == [1, 500, 300, 200]
+
+
 def test_an_agent_that_reads_too_slowly_loses_the_oldest_replies(site):
     percepts, key = site.percepts(prefetch=1)
     for number in range(topology.INBOX_LENGTH + 10):

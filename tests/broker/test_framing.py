@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -186,3 +187,45 @@ def test_a_stopped_reader_ignores_what_follows():
     found.reader.stopped = True
     found.feed(HEARTBEAT * 3)
     assert found.frames == []
+
+
+@pytest.mark.parametrize("size", [framing.KEPT, framing.KEPT + 1, framing.KEPT + FRAME_MAX, 3 * framing.KEPT])
+def test_of_a_body_above_the_limit_so_much_is_kept_that_it_can_be_refused(size):
+    stream = pika_message(1, DELIVER, bytes(size)) + pika_message(1, DELIVER, b"next")
+    for way in ("feed", "feed_first_buffer_only"):
+        found = Stream()
+        tracemalloc.start()
+        try:
+            for at in range(0, len(stream), 2**20):
+                getattr(found, way)(stream[at : at + 2**20])
+            assert tracemalloc.get_traced_memory()[1] < framing.KEPT + 2**22
+        finally:
+            tracemalloc.stop()
+        large, after = (body for _, _, body in found.messages)
+        assert len(large) == size if size <= framing.KEPT else len(large) > framing.KEPT
+        assert after == b"next"
+
+
+@pytest.mark.parametrize("size", [2**29 + 1, 2**40, 2**60, 2**64 - 1])
+def test_a_body_that_no_broker_can_have_is_refused_before_anything_is_allocated(size):
+    stream = frame.Method(1, DELIVER).marshal() + frame.Header(1, size, spec.BasicProperties()).marshal()
+    found = Stream()
+    tracemalloc.start()
+    try:
+        with pytest.raises(FramingError, match=f"a body of {size} bytes"):
+            found.feed(stream)
+        assert tracemalloc.get_traced_memory()[1] < 2**16
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_header_announces_takes_no_memory_before_it_comes():
+    found = Stream()
+    tracemalloc.start()
+    try:
+        for channel in range(1, 200):
+            found.feed(frame.Method(channel, DELIVER).marshal())
+            found.feed(frame.Header(channel, 2**29, spec.BasicProperties()).marshal())
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()

@@ -16,9 +16,10 @@ from broker import connect, topology
 from broker.port import MESSAGE_MAX, Receipt
 from protocol.codec import decode, encode
 from protocol.errors import ErrorCode
-from protocol.messages import Error, Percept
+from protocol.messages import Close, Closed, Error, Percept
 from tests.protocol.corpus import ARRAYS, BODIES, ENVELOPES, MSGPACK, STRANGERS
 from tests.protocol.examples import AGENT, EPISODE, WORKER
+from tests.support.commands import eventually
 from tests.support.stranger import PATIENCE_S, Stranger
 
 COUNTING = "tests.support.envs:Counting"
@@ -61,6 +62,9 @@ def test_no_body_of_the_corpus_ends_an_episode(stranger, worker):
     assert worker.slots[stranger.episode].episode.dialogue.ignored == heard
     stranger.send(stranger.act(1))
     assert isinstance(stranger.hear(), Percept)
+    stranger.send(encode(Close(stranger.episode, 2, stranger.incarnation)))
+    assert isinstance(stranger.hear(), Closed)
+    eventually(lambda: worker.ignored == heard, "what was counted in the episode is counted of the worker")
 
 
 def test_no_body_of_the_corpus_in_the_queue_of_requests_harms_anybody(stranger, worker, remote):

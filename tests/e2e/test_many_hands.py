@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import threading
 import time
@@ -13,13 +12,12 @@ import pytest
 
 from agent_worker import RemoteEnv
 from agent_worker.errors import BadKwargs, WorkerLost
-from broker import connect, shared, topology
+from broker import shared, topology
 from broker.errors import AccessRefused, ConnectionForked
 from broker.permissions import rabbitmqctl_commands
-from broker.port import Kind, Receipt
-from protocol.codec import decode, encode
+from protocol.codec import encode
 from protocol.errors import ErrorCode
-from protocol.messages import OUTSIDE, Accepted, Error, Make, Percept, Reset, Status
+from protocol.messages import OUTSIDE, Accepted, Error, Percept, Reset, Status
 from tests.support.commands import eventually, worker
 from tests.support.stranger import Stranger
 
