@@ -61,6 +61,8 @@ def _is_usable(decoded: tuple[bytes, Message]) -> None:
         raise Finding("the message does not arrive as what it was")
     if encode(decode(body, Limits()), Limits()) != again:
         raise Finding("the short way of what is plain, and the way of all messages, do not agree")
+    if encode(decode(bytearray(body))) != again:  # what a large body comes in
+        raise Finding("bytes and a bytearray of them are not the same message")
 
 
 def _content(body: bytes) -> Description:

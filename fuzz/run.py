@@ -119,7 +119,7 @@ def main(name: str, inputs: str, home: str, saved: str) -> None:
     watch = Watch(target, Path(home), Path(saved))
     watch.write()
     flags = [f"-runs={inputs}", f"-max_len={LONGEST}", "-len_control=10", "-print_final_stats=1"]
-    bounds = ["-timeout=300", "-rss_limit_mb=4096"]
+    bounds = ["-timeout=300", "-rss_limit_mb=4096", f"-artifact_prefix={home}/"]
     atheris.Setup([sys.argv[0], *flags, *bounds, str(corpus)], watch.one)
     with contextlib.suppress(SystemExit):
         atheris.Fuzz()
