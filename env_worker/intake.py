@@ -35,13 +35,8 @@ class Refusal:
     code: ErrorCode
 
 
-<<<<<<< HEAD
-def read(body: bytes, incarnation: str, catalogue: Served) -> Wanted | Refusal | None:
-    """What is wanted; a refusal; or None for what nobody can be told about, which is logged."""
-=======
-def read(body: bytes, incarnation: str, catalogue: Catalogue) -> Wanted | Refusal | str:
+def read(body: bytes, incarnation: str, catalogue: Served) -> Wanted | Refusal | str:
     """What is wanted; a refusal; or, of what nobody can be told about, the reason, which is logged."""
->>>>>>> c3bad06 (WIP)
     try:
         message = decode(body)
     except VersionMismatch as mismatch:

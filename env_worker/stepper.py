@@ -50,8 +50,7 @@ class Stepper:
         self.name = stepper_name()
         self.slots: dict[str, Slot] = {}
         """Live episodes by id."""
-        self.ignored: Counter[str] = Counter()
-        """What was dropped, by reason, and what was refused, by the code of the error: requests, and in episodes."""
+        self.ignored = Counter[str]()  # what was dropped, by reason, or refused, by code: requests, and in episodes
         self.draining = False
         self._settings, self._catalogue, self._pulse = settings, catalogue, pulse
         self._connection: Connection
@@ -203,11 +202,9 @@ class Stepper:
             self._connection.requeue(arrival)
             return
         given = make, self._connection.incarnation, wanted.entry, self._settings, self.name
-        if self._isolation is not None:
-            self._open(Slot(IsolatedEpisode(*given, self._isolation)), arrival)
-            return
-        if make.world is None:
-            self._open(Slot(Episode(*given)), arrival)
+        if self._isolation is not None or make.world is None:
+            alone = Episode(*given) if self._isolation is None else IsolatedEpisode(*given, self._isolation)
+            self._open(Slot(alone), arrival)
             return
         world = world or self._worlds.elect(make, arrival)
         if world is not None:

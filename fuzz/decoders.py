@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import gymnasium.spaces
@@ -10,16 +11,18 @@ import numpy as np
 
 from agent_worker import evaluation_messages
 from agent_worker.remote import metadata_of
+from broker.port import MESSAGE_MAX
 from env_worker import intake
 from fuzz import messages
 from fuzz.choices import Choices
-from fuzz.target import Finding, Target
+from fuzz.target import SPARE, Finding, Target
 from protocol.codec import decode, encode
 from protocol.coders import coder
+from protocol.compression import inflate
 from protocol.description import Description
 from protocol.errors import DecodeError
 from protocol.limits import Limits
-from protocol.messages import Accepted, Percept, Status, Working
+from protocol.messages import Accepted, Deflated, Percept, Status, Working
 from protocol.presence import Presence
 from protocol.roster import Roster
 from protocol.spaces import to_space
@@ -27,7 +30,7 @@ from protocol.specs import to_data
 from protocol.wire import pack, unpack
 from tests.agent_worker.test_evaluation_messages import MESSAGES as OF_EVALUATIONS
 from tests.protocol.corpus import BODIES
-from tests.protocol.examples import WORKER
+from tests.protocol.examples import EPISODE, WORKER
 from tests.support.zoo import SPECS, same, sample
 
 if TYPE_CHECKING:
@@ -147,6 +150,15 @@ def _roster(body: bytes) -> None:
             _ROSTER.read(message, turns=turns)
 
 
+def _deflated(data: bytes) -> Deflated:
+    """A reply, deflated, or what says so: its size may be a lie, its stream cut or of anything."""
+    choices = Choices(data)
+    body = messages.with_something_wrong(choices) if choices.byte() % 2 else choices.piece() * choices.word()
+    packed = messages.damaged(zlib.compress(body[: 2**25], 1), choices)
+    size = choices.one((len(body), len(body), len(body) + 1, 0, -1, 2**24, 2**63))
+    return Deflated(EPISODE, choices.byte() % 4, WORKER, size, packed)
+
+
 class _Catalogue:
     """Of a worker that serves one env."""
 
@@ -207,6 +219,11 @@ TARGETS = (
     Target(
         "presence", "what workers say of themselves", ("protocol.presence",), 120_000,
         Presence.decode, lambda: [_PRESENCE],
+    ),
+    Target(
+        "deflated", "replies that say they are deflated, bombs too, into an agent", ("protocol.compression",), 10_000,
+        inflate, lambda: [bytes((1, at, 0)) for at in range(30)] + [b"\0\1\0\xff\xff\0", b"\0\2ab\xff\xff\0"],
+        prepare=_deflated, spare=SPARE + 2 * MESSAGE_MAX,
     ),
     Target(
         "requests", "the queue of requests: what is wanted, or why not", ("env_worker.intake",), 40_000,

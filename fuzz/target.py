@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from protocol.errors import DecodeError
+from protocol.messages import Deflated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,4 +67,6 @@ def size_of(prepared: Any) -> int:
     """Bytes of a stranger in ``prepared``."""
     if isinstance(prepared, (bytes, bytearray)):
         return len(prepared)
+    if isinstance(prepared, Deflated):
+        return len(prepared.data)
     return sum(map(size_of, prepared)) if isinstance(prepared, (list, tuple)) else 0

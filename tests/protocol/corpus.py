@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 PERCEPT = [1, "percept", EPISODE, 7, WORKER, 1.0, False, False, {}, bytes(16)]
 ACT = [1, "act", EPISODE, 1, AGENT, 1]
 _WHOLE = msgpack.packb(PERCEPT)
-MAKE = [1, "make", EPISODE, -1, AGENT, "E", [1], 1, {}, None, None, None, None, None]
+MAKE = [1, "make", EPISODE, -1, AGENT, "E", [1], 1, {}, None, None, None, None, None, None]
 OTHER = "f" * 32
 STRANGER = "cccccccccccccccc"
 MERSENNE = 2**61 - 1
@@ -230,6 +230,8 @@ ENVELOPES = {
     "versions as text": (but(MAKE, f6=["1"]), "versions"),
     "no lanes": (but(MAKE, f9=0), "num_envs"),
     "env_id as bytes": (but(MAKE, f5=b"E"), "env_id"),
+    "a compression of nobody": (but(MAKE, f14=5), "compression"),
+    "what is deflated as text": (msgpack.packb([1, "deflated", EPISODE, 2, WORKER, 9, "x"]), "data"),
 }  # fmt: skip
 """Plain data that are no message, and what the error names."""
 
