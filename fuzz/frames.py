@@ -61,7 +61,7 @@ def _read(pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 def _are_whole(contents: list[tuple[bytes, bytes]]) -> None:
     for header, body in contents:
-        size = int.from_bytes(header[4:12], "big")
+        size = int.from_bytes(header[4:12], "big") if header else len(body)
         if len(body) != size and not framing.KEPT < len(body) < size:
             raise Finding(f"a body of {len(body)} bytes, announced with {size}")
 
@@ -69,7 +69,7 @@ def _are_whole(contents: list[tuple[bytes, bytes]]) -> None:
 def _seeds() -> list[bytes]:
     deliver, body = bytes((0, 0, 0, 3, 1, 2, 3, 0, 0)), bytes((0, 4, 8)) + b"whatever" + bytes(3)
     return [
-        cut + deliver + bytes((0, 2, size, 0, 0, 0)) + body * 3
+        cut + deliver + bytes((0, 2, size, 2, 0, 0, 0, 0)) + body * 3
         for cut, size in itertools.product((b"\0\0", b"\0\6", b"\x0f\xff"), range(len(_SIZES)))
     ]
 

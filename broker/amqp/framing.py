@@ -253,6 +253,8 @@ class FrameReader:
         self._have = max(rest, 0)
 
     def _take_header(self, channel: int, message: Content, header: bytes) -> None:
+        if message.header:
+            raise FramingError(f"a second header of one message on channel {channel}")
         message.header, message.size = header, int.from_bytes(header[4:12], "big")
         if message.size > BODY_MAX:
             raise FramingError(f"a body of {message.size} bytes; at most {BODY_MAX} are accepted")

@@ -150,6 +150,13 @@ def test_any_bytes_are_frames_or_a_framing_error(data):
             + frame.Body(1, b"four").marshal(),
             "longer than its header",
         ),
+        (
+            frame.Method(1, DELIVER).marshal()
+            + frame.Header(1, 8, spec.BasicProperties()).marshal()
+            + frame.Body(1, b"").marshal()
+            + frame.Header(1, 0, spec.BasicProperties()).marshal(),
+            "a second header",
+        ),
     ],
 )
 def test_what_is_not_amqp_is_refused_by_name(data, says):
