@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 from gymnasium.spaces import GraphInstance
 
+from agent_worker.aio_lasting import open_lasting
 from agent_worker.aio_map import Transition, map
-from agent_worker.aio_opening import open_async
 from agent_worker.aio_vector import AsyncVectorEnv
 from agent_worker.aio_wish import nothing, wish_of
 from agent_worker.errors import InvalidAction, InvalidArgument, ProtocolFailure
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from agent_worker.aio_episode import AsyncEpisode
+    from agent_worker.aio_lasting import AnyAsyncEpisode
     from agent_worker.aio_wish import Prepare
     from agent_worker.wish import Wish
     from protocol.description import Description
@@ -62,8 +62,8 @@ async def make(
     """
     refuse_human(render_mode)
     check_seconds(env_id, "step_timeout", step_timeout)
-    wish = wish_of(env_id, broker, kwargs, render_mode=render_mode)
-    episode = await open_async(wish, prepare)
+    wish = wish_of(env_id, broker, kwargs, render_mode=render_mode, step_timeout=step_timeout)
+    episode = await open_lasting(wish, prepare)
     try:
         return AsyncEnv(wish, episode, step_timeout)
     except BaseException:
@@ -95,11 +95,9 @@ class AsyncEnv:
     that waits on this env only; and ``RuntimeError`` in another event loop.
     """
 
-    def __init__(self, wish: Wish, episode: AsyncEpisode, step_timeout: float) -> None:
+    def __init__(self, wish: Wish, episode: AnyAsyncEpisode, step_timeout: float) -> None:
         description = episode.description
         expect_kind(wish.env_id, description.api, None)
-        self.description: Description = description
-        """What the worker says about the env: its own spec, spaces and limits, and the worker's name."""
         self.observation_space = to_space(description.observation_space, gymnasium.spaces)
         self.action_space = to_space(description.action_space, gymnasium.spaces)
         self.metadata = metadata_of(description)
@@ -110,8 +108,13 @@ class AsyncEnv:
         spaces = description.observation_space, description.action_space
         self._observations = coder(spaces[0], bounds=False, graph=GraphInstance, name="observation")
         self._actions = coder(spaces[1], bounds=True, graph=GraphInstance, name="action")
-        self._finalizer = weakref.finalize(self, episode.reader.drop, episode)
+        self._finalizer = weakref.finalize(self, _drop, episode)
         self._finalizer.atexit = False  # the reader closes what is open at exit
+
+    @property
+    def description(self) -> Description:
+        """What the worker says about the env: its own spec, spaces and limits, and the worker's name."""
+        return self._episode.description
 
     async def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -188,3 +191,7 @@ class AsyncEnv:
 
     def __repr__(self) -> str:
         return f"<AsyncEnv {self._wish.env_id}>"
+
+
+def _drop(episode: AnyAsyncEpisode) -> None:
+    episode.reader.drop(episode)

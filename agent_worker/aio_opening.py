@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 from agent_worker.aio_episode import AsyncEpisode
 from agent_worker.aio_line import Line
 from agent_worker.aio_reader import reader_of
-from agent_worker.episode import Episode
+from agent_worker.episode import Episode, Opened
 from agent_worker.errors import NoFreeWorker
-from agent_worker.opening import Opened, open_episode
+from agent_worker.opening import open_episode
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -26,11 +27,25 @@ THREADS = 64
 """So many episodes of one env are opened at once, each in a thread; others wait, and keep nobody from stepping."""
 
 
+Opener = Callable[["Wish", threading.Event], Opened]
+"""Opens what a wish asks for, in a thread; soon after the event is set it gives up."""
+
+
 async def open_async(wish: Wish, prepare: Prepare) -> AsyncEpisode:
     """Open an episode for the running loop. Raises ``RemoteEnvError`` and ``BrokerError``.
 
     ``prepare(wish)`` is called before, in the same thread. Whoever is cancelled leaves no episode behind.
     """
+
+    def opener(wish: Wish, given_up: threading.Event) -> Opened:
+        prepare(wish)
+        return open_episode(wish, given_up)
+
+    return await open_by(wish, opener)
+
+
+async def open_by(wish: Wish, opener: Opener) -> AsyncEpisode:
+    """The same by another way to open it."""
     deadline = time.monotonic() + wish.make_timeout
     with reader_of(wish) as reader:
         line = reader.lines.setdefault(wish.env_id, Line(THREADS))
@@ -39,7 +54,7 @@ async def open_async(wish: Wish, prepare: Prepare) -> AsyncEpisode:
             raise NoFreeWorker(f"{wish.env_id!r}: no worker took the request within {wish.make_timeout:g} s; {before}")
         try:
             left = max(0.0, deadline - time.monotonic())
-            opened = await _Opening(replace(wish, make_timeout=left), prepare, reader).wait()
+            opened = await _Opening(replace(wish, make_timeout=left), opener, reader).wait()
         finally:
             line.leave()
         return AsyncEpisode(wish, opened, reader)
@@ -48,8 +63,8 @@ async def open_async(wish: Wish, prepare: Prepare) -> AsyncEpisode:
 class _Opening:
     """A thread that opens one episode."""
 
-    def __init__(self, wish: Wish, prepare: Prepare, reader: Reader) -> None:
-        self._wish, self._prepare, self._reader = wish, prepare, reader
+    def __init__(self, wish: Wish, opener: Opener, reader: Reader) -> None:
+        self._wish, self._opener, self._reader = wish, opener, reader
         self._given_up = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[Opened] = self._loop.create_future()
@@ -67,8 +82,7 @@ class _Opening:
     def _run(self) -> None:
         outcome: Opened | BaseException
         try:
-            self._prepare(self._wish)
-            outcome = open_episode(self._wish, self._given_up)
+            outcome = self._opener(self._wish, self._given_up)
             self._reader.adopt(outcome)
         except BaseException as error:  # noqa: BLE001 - raised in the coroutine that waits for it
             outcome = error

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent_worker.episode import NEVER
 from agent_worker.joint import Joint
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from agent_worker.aio_episode import AsyncEpisode
     from agent_worker.aio_line import Line
-    from agent_worker.opening import Opened
+    from agent_worker.episode import Opened
     from agent_worker.wish import Wish
     from broker.port import Arrival
 
@@ -43,6 +43,13 @@ RETRY_S = 2.0
 
 IDLE_S = 0.05
 """How often it looks for another connection where no episode needs one."""
+
+
+class Droppable(Protocol):
+    """An episode, with or without more around it."""
+
+    def drop(self, reason: str) -> None:
+        """End it, and wait for nothing."""
 
 
 class Reader:
@@ -59,7 +66,7 @@ class Reader:
         self._arrived: deque[Arrival] = deque()
         self._told = False
         """The loop knows that something has arrived, and has not looked yet."""
-        self._dropped: queue.SimpleQueue[AsyncEpisode] = queue.SimpleQueue()
+        self._dropped: queue.SimpleQueue[Droppable] = queue.SimpleQueue()
         self._look_due = NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._lost_at: float | None = None
@@ -122,7 +129,7 @@ class Reader:
         except ConnectionLost as error:
             log.debug("%s", error)  # it is moved to another connection like all others
 
-    def drop(self, episode: AsyncEpisode) -> None:
+    def drop(self, episode: Droppable) -> None:
         """End an episode whose env nobody has any more. The garbage collector may call it anywhere."""
         self._dropped.put(episode)
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium.vector import AutoresetMode
 
-from agent_worker.aio_episode import AsyncEpisode
-from agent_worker.aio_opening import open_async
+from agent_worker.aio_lasting import AnyAsyncEpisode, open_lasting
 from agent_worker.aio_wish import wish_of
 from agent_worker.errors import InvalidArgument, RemoteEnvError, StepTimeout
 from agent_worker.known_lanes import KnownLanes
@@ -62,7 +61,15 @@ class AsyncVectorEnv(KnownLanes):
         env._ask_for(num_envs, episodes, mode, render_mode)
         name = env.autoreset_mode.name.lower()
         lanes = num_envs // episodes
-        wish = wish_of(env_id, broker, kwargs, render_mode=render_mode, num_envs=lanes, autoreset_mode=name)
+        wish = wish_of(
+            env_id,
+            broker,
+            kwargs,
+            render_mode=render_mode,
+            num_envs=lanes,
+            autoreset_mode=name,
+            step_timeout=step_timeout,
+        )
         found = await _open_all([wish] * episodes, prepare)
         try:
             env._settle_in(wish, found, step_timeout)
@@ -71,7 +78,7 @@ class AsyncVectorEnv(KnownLanes):
             raise
         return env
 
-    def _settle_in(self, wish: Wish, episodes: list[AsyncEpisode], step_timeout: float) -> None:
+    def _settle_in(self, wish: Wish, episodes: list[AnyAsyncEpisode], step_timeout: float) -> None:
         self._wish, self._episodes, self.step_timeout = wish, episodes, step_timeout
         self._learn(self.descriptions)
         self._layout = Layout(self.description, wish.env_id, self.num_envs, self.episodes)
@@ -186,16 +193,16 @@ class AsyncVectorEnv(KnownLanes):
         return f"<AsyncVectorEnv {self._wish.env_id}, {self.num_envs} lanes>"
 
 
-async def _open_all(wishes: list[Wish], prepare: Prepare) -> list[AsyncEpisode]:
+async def _open_all(wishes: list[Wish], prepare: Prepare) -> list[AnyAsyncEpisode]:
     """All of them, or none."""
-    tasks = [asyncio.ensure_future(open_async(wish, prepare)) for wish in wishes]
+    tasks = [asyncio.ensure_future(open_lasting(wish, prepare)) for wish in wishes]
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException as error:
         for task in tasks:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        opened = [outcome for outcome in outcomes if isinstance(outcome, AsyncEpisode)]
+        opened = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
         await _close_all(opened, "another episode of the same vector env could not be opened")
         if isinstance(error, RemoteEnvError) and len(wishes) > 1:
             count = f"{len(opened)} of {len(wishes)} episodes had been opened"
@@ -203,10 +210,10 @@ async def _open_all(wishes: list[Wish], prepare: Prepare) -> list[AsyncEpisode]:
         raise
 
 
-async def _close_all(episodes: list[AsyncEpisode], reason: str) -> None:
+async def _close_all(episodes: list[AnyAsyncEpisode], reason: str) -> None:
     await asyncio.gather(*(episode.close(CLOSE_TIMEOUT_S, reason) for episode in episodes))
 
 
-def _drop_all(episodes: list[AsyncEpisode]) -> None:
+def _drop_all(episodes: list[AnyAsyncEpisode]) -> None:
     for episode in episodes:
         episode.reader.drop(episode)

@@ -11,7 +11,10 @@ from agent_worker.wish import Wish
 Prepare = Callable[[Wish], None]
 """Called in a thread before an episode is asked for; what it raises ends the opening."""
 
-OWN = ("world", "seat", "make_timeout", "resume_window", "connect_timeout", "reconnect_timeout", "compression")
+OWN = (
+    "world", "seat", "make_timeout", "resume_window", "connect_timeout", "reconnect_timeout", "compression",
+    "on_worker_loss", "replay_limit",
+)  # fmt: skip
 """Keyword arguments that are not the env's."""
 
 

@@ -41,6 +41,9 @@ _lock = threading.Lock()
 _thread: threading.Thread | None = None
 
 
+_OURS = frozenset({"agent_worker.session", "agent_worker.gathering", "agent_worker.recovery"})
+
+
 def watch(session: Session) -> None:
     """Look after ``session`` from now on, until it is closed."""
     global _thread
@@ -64,7 +67,7 @@ def interrupts() -> bool:
     frame = sys._getframe(1).f_back
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
-        if name.startswith("broker.") or name in ("agent_worker.session", "agent_worker.gathering"):
+        if name.startswith("broker.") or name in _OURS:
             return True
         frame = frame.f_back
     return False

@@ -83,6 +83,13 @@ Seat = Annotated[str | None, typer.Option(help="As which agent of the world.  [d
 Compression = Annotated[
     str | None, typer.Option(help="deflate: long observations and frames are deflated on their way, for slow links.")
 ]
+Loss = Annotated[
+    str,
+    typer.Option(
+        metavar="raise|truncate|replay",
+        help="What becomes of a run whose env worker is lost: it ends all, or it is truncated, or replayed elsewhere.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save the learning curve there.")]
 MakeTimeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker with a free slot.")]
@@ -108,6 +115,7 @@ def run(
     world: World = None,
     seat: Seat = None,
     compression: Compression = None,
+    on_worker_loss: Loss = "raise",
     as_json: Json = False,
     plot: Plot = None,
     make_timeout: MakeTimeout = 30.0,
@@ -123,7 +131,7 @@ def run(
             env_id, policy, broker, episodes=episodes, steps=steps, seed=seed, num_envs=num_envs,
             env_episodes=env_episodes, evaluation=evaluation, stochastic=stochastic, trust_policy=trust_policy,
             policy_class=policy_class, env_kwargs=_parse_kwargs(env_kwargs), world=world, seat=seat,
-            compression=compression,
+            compression=compression, on_worker_loss=on_worker_loss,
             make_timeout=make_timeout, step_timeout=step_timeout, connect_timeout=connect_timeout,
         )  # fmt: skip
     except ValueError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent_worker.errors import (
@@ -30,10 +31,10 @@ from protocol.messages import Act, Close, Error, Render, Reset, Resume, Working
 from protocol.rules import PROVISIONAL, TRANSITIONS, State
 
 if TYPE_CHECKING:
-    from agent_worker.opening import Opened
     from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox, Subscription
     from protocol.agent_dialogue import AgentDialogue
+    from protocol.description import Description
     from protocol.messages import Message, Request
 
 log = logging.getLogger("gymbroker")
@@ -63,6 +64,17 @@ def percept_inbox(connection: Connection, mailbox: Mailbox, dialogue: AgentDialo
     return connection.inbox(topology.PERCEPTS, keys, mailbox, dialogue, prefetch=0, deadline=deadline)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """An episode that a worker has opened for us."""
+
+    connection: Connection
+    mailbox: Mailbox
+    inbox: Subscription
+    dialogue: AgentDialogue
+    description: Description
+
+
 class Episode:
     """One open episode. One thread at a time may use it. Methods that send may raise ``BrokerError``."""
 
@@ -75,7 +87,8 @@ class Episode:
         self._window = wish.resume_window
         self.lost_until = NEVER
         """When ``_look`` takes the worker for lost, because it cannot be reached and has not come back."""
-        self._ended_by = ""
+        self.ending: RemoteEnvError | None = None
+        """What ended it, if that was not ``close``."""
         self._asked_again: tuple[str, str | None, int] | None = None
         """By which names of both sides which request has gone once more."""
         self._begin(time.monotonic())
@@ -103,6 +116,12 @@ class Episode:
     def connection(self) -> Connection:
         """The connection that it lives on now."""
         return self._connection
+
+    @property
+    def parts(self) -> Opened:
+        """What it consists of now: who takes it over makes an episode of that, and does not use this one any more."""
+        assert self._inbox is not None
+        return Opened(self._connection, self._mailbox, self._inbox, self._dialogue, self.description)
 
     @property
     def ended(self) -> bool:
@@ -199,7 +218,7 @@ class Episode:
     def _refused(self, message: Error) -> RemoteEnvError:
         error = from_message(message, self.env_id)
         if message.ends:
-            self._ended_by = f" ({error})"
+            self.ending = error
         return error
 
     def new_inbox(self, connection: Connection, mailbox: Mailbox, deadline: float) -> Subscription:
@@ -274,15 +293,19 @@ class Episode:
             return EnvClosed(f"{self.env_id}: waited after the episode has ended{self._ended_by}; make a new env")
         return NothingPending(f"{self.env_id}: nothing has been asked that a reply could come to")
 
-    def _lost(self) -> WorkerLost:
+    @property
+    def _ended_by(self) -> str:
+        return "" if self.ending is None else f" ({self.ending})"
+
+    def _lost(self) -> RemoteEnvError:
         asked = self._dialogue.pending.performative if self._dialogue.pending else "a request"
         self._forget()
         what = (
             f"{self.env_id}: worker {self.description.worker} cannot be reached since {asked} was sent "
             f"(waited {self._window:g} s for it to come back); its env is lost"
         )
-        self._ended_by = f" ({what})"
-        return WorkerLost(what)
+        self.ending = WorkerLost(what)
+        return self.ending
 
     def overdue(self, waited_s: float) -> StepTimeout:
         """What to raise when the reply to the pending request has not come for so long."""

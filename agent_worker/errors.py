@@ -22,6 +22,8 @@
   * ``EnvClosed`` — used after ``close``. Also Gymnasium's ``ClosedEnvironmentError``.
   * ``EpisodeEnded`` — the worker ended the episode: drained, idle for too long, or the env hung.
   * ``WorkerLost`` — the worker cannot be reached any more, and the env's state with it.
+
+    * ``ReplayDiverged`` — another worker, asked the same as the lost one, did not say the same.
   * ``ProtocolFailure`` — the two sides do not understand each other: versions, or bytes that are no message.
 """
 
@@ -43,6 +45,8 @@ class RemoteEnvError(Exception):
 
     env_id: Any = None
     """Of a vector env whose lanes are spread over several episodes: the numbers of the lanes that it concerns."""
+    retry: bool = False
+    """The worker says that the same may succeed later, or elsewhere."""
 
 
 class UnknownEnv(RemoteEnvError):
@@ -135,6 +139,19 @@ class EpisodeEnded(RemoteEnvError):
 class WorkerLost(RemoteEnvError, ConnectionError):
     """The worker cannot be reached any more, and the env's state is lost with it."""
 
+    retry = True
+
+
+class ReplayDiverged(WorkerLost):
+    """Another worker, asked the same as the lost one, did not say the same."""
+
+    retry = False
+
+    def __init__(self, message: str, step: int = 0) -> None:
+        super().__init__(message)
+        self.step = step
+        """The first step since the seeded reset that differs; 0: the reset itself."""
+
 
 class ProtocolFailure(RemoteEnvError):
     """The two sides do not understand each other."""
@@ -165,4 +182,6 @@ _BY_CODE: dict[str, type[RemoteEnvError]] = {
 def from_message(error: Error, env_id: str) -> RemoteEnvError:
     """The exception for an ``error`` message of a worker."""
     kind = _BY_CODE.get(error.code, EnvError)
-    return kind(f"{env_id}: {error.text} [{error.code}, fault of the {error.fault}]")
+    found = kind(f"{env_id}: {error.text} [{error.code}, fault of the {error.fault}]")
+    found.retry = error.retry
+    return found

@@ -19,7 +19,7 @@ from protocol.messages import Message, Reset
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from agent_worker.session import Session
+    from agent_worker.lasting import AnySession
     from broker.port import Arrival
     from protocol.messages import Request
 
@@ -39,7 +39,7 @@ class Gathering:
     ``BrokerError`` where the broker itself cannot be reached again, and ``wait_any`` may be called again then.
     """
 
-    def __init__(self, sessions: Sequence[Session]) -> None:
+    def __init__(self, sessions: Sequence[AnySession]) -> None:
         self.sessions = tuple(sessions)
         self._numbers = {session.token: number for number, session in enumerate(self.sessions)}
         self._ready: dict[int, Outcome] = {}
@@ -127,7 +127,10 @@ class Gathering:
     def _take(self, arrival: Arrival) -> None:
         number = self._numbers.get(arrival.token)
         if number is None:
-            return
+            self._numbers = {session.token: number for number, session in enumerate(self.sessions)}
+            number = self._numbers.get(arrival.token)  # of another worker than before; or of nobody
+            if number is None:
+                return
         session = self.sessions[number]
         try:
             reply = session.take(arrival)
@@ -144,10 +147,13 @@ class Gathering:
         for number, session in enumerate(self.sessions):
             if session.pending and number not in self._ready:
                 try:
-                    session.look(now, deadline)
+                    reply = session.look(now, deadline)
                     self._look_at = min(self._look_at, session.lost_until)
                 except RemoteEnvError as error:
                     self._ready[number] = error
+                else:
+                    if reply is not None:
+                        self._ready[number] = reply
 
     def overdue(self, waited_s: float) -> dict[int, RemoteEnvError]:
         """For each session that still waits: the error that says so."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent_worker import joining
 from agent_worker.census import Census
-from agent_worker.episode import percept_inbox
+from agent_worker.episode import Opened, percept_inbox
 from agent_worker.errors import (
     BadKwargs,
     Busy,
@@ -21,10 +20,10 @@ from agent_worker.errors import (
     WorkerLost,
     from_message,
 )
+from agent_worker.recorded import new_dialogue
 from broker import shared, topology
 from broker.errors import BrokerError, ConnectionLost, TopologyMissing
 from broker.port import Kind, Receipt
-from protocol.agent_dialogue import AgentDialogue
 from protocol.description import Description
 from protocol.errors import EncodeError, RemoteProtocolError
 from protocol.messages import Accepted, Error, Status
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     import threading
 
     from agent_worker.wish import Wish
-    from broker.port import Arrival, Connection, Mailbox, Subscription
+    from broker.port import Arrival, Connection, Subscription
 
 log = logging.getLogger("gymbroker")
 
@@ -56,17 +55,6 @@ BITE_S = 0.5
 
 MARGIN_S = 5.0
 """How much longer than the worker says building takes the agent waits for ``status``."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """An episode that a worker has opened for us."""
-
-    connection: Connection
-    mailbox: Mailbox
-    inbox: Subscription
-    dialogue: AgentDialogue
-    description: Description
 
 
 def open_episode(wish: Wish, given_up: threading.Event | None = None) -> Opened:
@@ -94,7 +82,7 @@ class _Opening:
     def __init__(self, wish: Wish, connection: Connection, deadline: float, given_up: threading.Event | None) -> None:
         self._wish, self._connection, self._deadline, self._given_up = wish, connection, deadline, given_up
         self._mailbox = connection.mailbox()
-        self._dialogue = AgentDialogue(secrets.token_hex(16), connection.incarnation)
+        self._dialogue = new_dialogue(wish, secrets.token_hex(16), connection.incarnation)
         self._census = Census(connection)
         self._inbox: Subscription | None = None
         self._make = b""

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from agent_worker import caretaker
 from agent_worker.errors import EnvClosed, InvalidAction, InvalidArgument, ProtocolFailure
-from agent_worker.session import Session
+from agent_worker.lasting import AnySession, open_session
 from agent_worker.wish import Wish, check_seconds
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
@@ -104,6 +104,8 @@ class RemoteMethods:
         connect_timeout: float = 30.0,
         reconnect_timeout: float = 60.0,
         compression: str | None = None,
+        on_worker_loss: str = "raise",
+        replay_limit: int = 100_000,
         **kwargs: Any,
     ) -> None:
         refuse_human(render_mode)
@@ -119,12 +121,18 @@ class RemoteMethods:
             connect_timeout=connect_timeout,
             reconnect_timeout=reconnect_timeout,
             compression=compression,
+            step_timeout=step_timeout,
+            on_worker_loss=on_worker_loss,
+            replay_limit=replay_limit,
         )
+        if on_worker_loss == "truncate" and self._api is not None:
+            text = "an env of many agents can be replayed, not truncated: say 'replay', or 'raise'"
+            raise InvalidArgument(f"{env_id}: on_worker_loss: {text}")
         self.render_mode = render_mode
         check_seconds(env_id, "step_timeout", step_timeout)
         self.step_timeout = step_timeout
         """Seconds to wait for each reply."""
-        self._session: Session | None = None
+        self._session: AnySession | None = None
         self._description: Description | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._used = self._closed = False
@@ -134,12 +142,12 @@ class RemoteMethods:
         self._open()
         return self
 
-    def _open(self) -> Session:
+    def _open(self) -> AnySession:
         if self._session is not None:
             return self._session
         if self._closed:
             raise EnvClosed(f"{self._wish.env_id}: used after close(); make a new env")
-        session = Session.open(self._wish)
+        session = open_session(self._wish)
         try:
             self._learn(session.description)
         except BaseException:
@@ -168,7 +176,7 @@ class RemoteMethods:
     def _know(self) -> Description:
         """What is known of the env stays known after ``close``."""
         if self._description is None or not self._closed:
-            self._open()
+            self._description = self._open().description
         assert self._description is not None
         return self._description
 
@@ -264,7 +272,9 @@ class RemoteMethods:
             "world": wish.world, "seat": wish.seat,
             "make_timeout": wish.make_timeout, "step_timeout": self.step_timeout,
             "resume_window": wish.resume_window, "connect_timeout": wish.connect_timeout,
-            "reconnect_timeout": wish.reconnect_timeout, "compression": wish.compression, **wish.kwargs,
+            "reconnect_timeout": wish.reconnect_timeout, "compression": wish.compression,
+            "on_worker_loss": wish.on_worker_loss,
+            "replay_limit": wish.replay_limit, **wish.kwargs,
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from protocol.sendable import opaque_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from agent_worker.session import Session
+    from agent_worker.lasting import AnySession
     from agent_worker.spread import Spread
     from agent_worker.wish import Wish
     from protocol.description import Description
@@ -71,7 +71,7 @@ class RemoteCalls:
         _used: bool
         step_timeout: float
 
-        def _open(self) -> Session: ...
+        def _open(self) -> AnySession: ...
         def _know(self) -> Description: ...
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:

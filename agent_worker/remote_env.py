@@ -37,6 +37,15 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
         reconnect_timeout: seconds to try to reach it again when the connection breaks in the middle of an episode.
         compression: ``"deflate"``: the worker deflates long replies, where that makes them shorter. It pays over slow
             links and for what repeats itself (docs/performance.md); None, the default, never does.
+        on_worker_loss: what becomes of a run whose worker is lost: it cannot be reached any more, or ended the episode
+            and says that another one may go on (drained, another env of its process hung, idle for too long).
+            ``raise``: ``WorkerLost`` (or ``EpisodeEnded``), and the env is over. ``truncate``: the step is the last of
+            its run, with the last observation, a reward of 0, ``truncated`` and ``info["worker_lost"]``; the next
+            ``reset`` opens the env at another worker, and sets the attributes again that had been set. ``replay``:
+            another worker is asked all that was asked since the last reset with a seed, what it says is compared, and
+            the run goes on. Not with ``world``.
+        replay_limit: how many requests since that reset are kept; each takes some 150 bytes beside its action.
+            Beyond it, or if no reset had a seed, ``WorkerLost`` is raised, and says so.
         kwargs: keyword arguments of the env.
 
     Raises (here and in all methods) ``agent_worker.errors.RemoteEnvError`` and ``broker.errors.BrokerError``.
@@ -52,8 +61,10 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
         if self._spec is None:
             wish, own = self._wish, self.description.spec
             # What the environment says is left to the environment, with the password in it.
-            given = {"broker": wish.broker, "world": wish.world, "seat": wish.seat}
-            named = {name: value for name, value in given.items() if value not in (None, broker_url(None))}
+            given = {
+                "broker": wish.broker, "world": wish.world, "seat": wish.seat, "on_worker_loss": wish.on_worker_loss,
+            }  # fmt: skip
+            named = {name: value for name, value in given.items() if value not in (None, broker_url(None), "raise")}
             self._spec = EnvSpec(
                 "remote/Env-v0",
                 entry_point=f"{type(self).__module__}:{type(self).__qualname__}",

@@ -20,7 +20,7 @@ from protocol.messages import Act
 
 if TYPE_CHECKING:
     from agent_worker.batches import Five
-    from agent_worker.session import Session
+    from agent_worker.lasting import AnySession
     from protocol.description import Description
 
 
@@ -38,6 +38,11 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
             message carries the lanes of one episode.
         autoreset_mode: when a lane that has ended is reset; an ``AutoresetMode`` or its name.
         render_mode, compression: as for ``RemoteEnv``.
+        render_mode: as for ``RemoteEnv``.
+        on_worker_loss, replay_limit: as for ``RemoteEnv``, of the lanes of the lost episode only. ``truncate`` ends
+            their runs as Gymnasium would in the ``autoreset_mode``: in ``SAME_STEP`` with ``final_obs``, and the
+            observations of new runs; in ``NEXT_STEP`` new runs begin with the next step, in ``DISABLED`` when all of
+            these lanes are reset.
         kwargs: keyword arguments of the env.
 
     Besides ``step`` there is EnvPool's way, where who is ready first is served first, and the workers step while the
@@ -62,6 +67,8 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         connect_timeout: float = 30.0,
         reconnect_timeout: float = 60.0,
         compression: str | None = None,
+        on_worker_loss: str = "raise",
+        replay_limit: int = 100_000,
         **kwargs: Any,
     ) -> None:
         self._ask_for(num_envs, episodes, autoreset_mode, render_mode)
@@ -81,6 +88,9 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
             connect_timeout=connect_timeout,
             reconnect_timeout=reconnect_timeout,
             compression=compression,
+            step_timeout=step_timeout,
+            on_worker_loss=on_worker_loss,
+            replay_limit=replay_limit,
         )
         self._gathering = Gathering(self._open())
         self._session = self._gathering.sessions[0] if episodes == 1 else None
@@ -95,7 +105,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         self._finalizer = weakref.finalize(self, caretaker.drop, self._gathering)
         self._finalizer.atexit = False  # the caretaker closes what is open at exit
 
-    def _open(self) -> list[Session]:
+    def _open(self) -> list[AnySession]:
         return open_sessions([self._wish] * self.episodes)
 
     @property

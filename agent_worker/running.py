@@ -19,6 +19,7 @@ from agent_worker.remote_vector_env import RemoteVectorEnv
 from agent_worker.report import progress
 from agent_worker.rollout import Record, rollout
 from agent_worker.rollout_lanes import rollout_lanes
+from agent_worker.wish import ON_WORKER_LOSS
 from protocol.compression import COMPRESSIONS
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ MARGIN_S = 60.0
 
 TAKEN = {
     "env_id", "broker", "num_envs", "episodes", "autoreset_mode", "make_timeout", "step_timeout", "connect_timeout",
-    "world", "seat", "compression",
+    "world", "seat", "compression", "on_worker_loss", "replay_limit",
 }  # fmt: skip
 """Arguments of a remote env that cannot be keyword arguments of the environment itself."""
 
@@ -65,6 +66,8 @@ class Run:
     """As which agent of the world."""
     compression: str | None = None
     """``deflate``, or None."""
+    on_worker_loss: str = "raise"
+    """What becomes of a run whose worker is lost; see ``RemoteEnv``."""
     make_timeout: float = 30.0
     step_timeout: float = 300.0
     connect_timeout: float = 30.0
@@ -83,11 +86,23 @@ class Run:
             raise ValueError(f"--num-envs {self.num_envs} cannot be spread evenly over {self.env_episodes} episodes")
         if self.compression is not None and self.compression not in COMPRESSIONS:
             raise ValueError(f"--compression: expected {' or '.join(COMPRESSIONS)}, got {self.compression!r}")
+        self._check_loss()
         clash = sorted(set(self.env_kwargs) & TAKEN)
         if clash:
             raise ValueError(f"--env-kwargs: {', '.join(clash)} is an option of its own")
         if self.episodes is None and self.steps is None:
             object.__setattr__(self, "episodes", 10)
+
+    def _check_loss(self) -> None:
+        if self.on_worker_loss not in ON_WORKER_LOSS:
+            names = ", ".join(ON_WORKER_LOSS)
+            raise ValueError(f"--on-worker-loss: expected one of {names}, got {self.on_worker_loss!r}")
+        if self.on_worker_loss != "raise" and self.world is not None:
+            raise ValueError("--on-worker-loss: a world ends with its worker, only 'raise' is possible with --world")
+        if self.on_worker_loss == "replay" and self.seed is None:
+            raise ValueError("--on-worker-loss replay repeats a run by its seed: give --seed")
+        if self.on_worker_loss == "truncate" and self.evaluation is not None:
+            raise ValueError("--on-worker-loss truncate would count runs that were cut short: share them by 'replay'")
 
     @property
     def lanes(self) -> int:
@@ -185,7 +200,7 @@ def _play(run: Run, make: Callable[..., Policy], record: Record, evaluation: Eva
 def _open(run: Run) -> Any:
     given: dict[str, Any] = {
         "make_timeout": run.make_timeout, "step_timeout": run.step_timeout, "connect_timeout": run.connect_timeout,
-        "compression": run.compression, **run.env_kwargs,
+        "compression": run.compression, "on_worker_loss": run.on_worker_loss, **run.env_kwargs,
     }  # fmt: skip
     if run.lanes == 1:
         return RemoteEnv(run.env_id, run.broker, world=run.world, seat=run.seat, **given).open()

@@ -23,7 +23,7 @@ from protocol.messages import Working
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent_worker.opening import Opened
+    from agent_worker.episode import Opened
     from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox
     from protocol.messages import Message, Request
@@ -136,8 +136,11 @@ class Session(Episode):
                 log.debug("closing %s: %s", self.env_id, error)
                 return True
 
-    def look(self, now: float, deadline: float) -> None:
-        """Do what is due while a request is pending. Raises ``WorkerLost``; ``BrokerError`` if it cannot come back."""
+    def look(self, now: float, deadline: float) -> Message | None:
+        """Do what is due while a request is pending. Raises ``WorkerLost``; ``BrokerError`` if it cannot come back.
+
+        None: a reply never comes of a look here (of a ``LastingSession`` it may).
+        """
         with self._using:
             if self._connection.closed:
                 self._resume(None, deadline)
@@ -145,6 +148,7 @@ class Session(Episode):
                 self._look(now)
             except ConnectionLost as error:
                 log.debug("%s: %s", self.env_id, error)  # the next look comes back
+            return None
 
     def probe(self) -> None:
         """Send a probe: it comes back if nobody is there. Raises ``BrokerError``."""

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from agent_worker.errors import RemoteEnvError
-from agent_worker.session import Session
+from agent_worker.lasting import AnySession, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +21,13 @@ CLOSE_S = 5.0
 WHY = "another episode of the same vector env could not be opened"
 
 
-def open_sessions(wishes: Sequence[Wish]) -> list[Session]:
+def open_sessions(wishes: Sequence[Wish]) -> list[AnySession]:
     """Open an episode for each wish, in threads of their own: they may stand in line. In the order of the wishes.
 
     If one cannot be opened, those that were are closed again, the others are given up, and its error is raised.
     """
     if len(wishes) == 1:
-        return [Session.open(wishes[0])]
+        return [open_session(wishes[0])]
     openings = _Openings(wishes)
     try:
         return openings.wait()
@@ -43,7 +43,7 @@ class _Openings:
     """Threads that each open one episode."""
 
     def __init__(self, wishes: Sequence[Wish]) -> None:
-        self.opened: dict[int, Session] = {}
+        self.opened: dict[int, AnySession] = {}
         self._given_up = threading.Event()
         self._lock = threading.Lock()
         """Held to look at, or change, whether a session that was opened is still wanted."""
@@ -57,7 +57,7 @@ class _Openings:
 
     def _open(self, number: int, wish: Wish) -> None:
         try:
-            session = Session.open(wish, self._given_up)
+            session = open_session(wish, self._given_up)
         except BaseException as error:  # noqa: BLE001 - raised by the thread that waits for it
             self._ended.put(error)
             return
@@ -70,7 +70,7 @@ class _Openings:
         else:
             session.close(CLOSE_S, WHY)
 
-    def wait(self) -> list[Session]:
+    def wait(self) -> list[AnySession]:
         """All sessions. Raises the first error."""
         for _ in self._threads:
             error = self._ended.get()  # each has bounds of its own: connect_timeout, make_timeout, the worker's

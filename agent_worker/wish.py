@@ -11,6 +11,8 @@ from broker import topology
 from protocol.compression import COMPRESSIONS
 from protocol.sendable import opaque_in
 
+ON_WORKER_LOSS = ("raise", "truncate", "replay")
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -37,6 +39,12 @@ class Wish:
     """How long to try to reach the broker at first."""
     reconnect_timeout: float = 60.0
     """How long to try to reach it again when the connection broke in the middle of an episode."""
+    step_timeout: float = 300.0
+    """How long to wait for each reply when an episode is replayed."""
+    on_worker_loss: str = "raise"
+    """What becomes of a run whose worker is lost: one of ``ON_WORKER_LOSS``."""
+    replay_limit: int = 100_000
+    """So many requests since the last seeded reset are kept, to be replayed."""
     name: str = "agent worker"
     """Name of the connection, shown to the broker's operator."""
 
@@ -53,11 +61,23 @@ class Wish:
         if self.compression is not None and self.compression not in COMPRESSIONS:
             known = " or ".join(map(repr, (None, *COMPRESSIONS)))
             raise InvalidArgument(f"{self.env_id}: compression: expected {known}, got {self.compression!r:.80}")
-        for name in ("make_timeout", "resume_window", "connect_timeout", "reconnect_timeout"):
+        self._check_loss()
+        for name in ("make_timeout", "resume_window", "connect_timeout", "reconnect_timeout", "step_timeout"):
             check_seconds(self.env_id, name, getattr(self, name))
         odd = opaque_in(self.kwargs)
         if odd is not None:
             raise BadKwargs(f"{self.env_id}: {odd} cannot be sent to a worker")
+
+    def _check_loss(self) -> None:
+        mode, limit = self.on_worker_loss, self.replay_limit
+        if mode not in ON_WORKER_LOSS:
+            names = ", ".join(ON_WORKER_LOSS)
+            raise InvalidArgument(f"{self.env_id}: on_worker_loss: expected one of {names}, got {mode!r:.80}")
+        if type(limit) is not int or limit < 1:
+            raise InvalidArgument(f"{self.env_id}: replay_limit: expected a positive int, got {limit!r:.80}")
+        if mode != "raise" and self.world is not None:
+            text = f"a world ends with its worker for all of its seats, so that only 'raise' is possible, got {mode!r}"
+            raise InvalidArgument(f"{self.env_id}: on_worker_loss: {text}")
 
     def _check_names(self) -> None:
         for name, value in (("world", self.world), ("seat", self.seat)):

@@ -29,6 +29,7 @@ from agent_worker.errors import (
     NotReset,
     ProtocolFailure,
     RemoteEnvError,
+    ReplayDiverged,
     SeatsMissing,
     SeatTaken,
     StepTimeout,
@@ -60,6 +61,7 @@ __all__ = [
     "RemoteEnv",
     "RemoteEnvError",
     "RemoteVectorEnv",
+    "ReplayDiverged",
     "SeatTaken",
     "SeatsMissing",
     "StepTimeout",
@@ -110,8 +112,9 @@ def make(
             embedded then). Default: the environment's ``GYMBROKER_URL``, else RabbitMQ on this machine.
         api: ``gymnasium`` gives a ``gymnasium.Env``, ``gym`` a ``gym.Env`` of gym 0.26.
         render_mode: ``rgb_array`` or another mode that gives frames.
-        kwargs: time-outs of ``RemoteEnv`` (``make_timeout``, ``step_timeout``, ...); ``world`` and ``seat``, to be one
-            agent of an env of many; and keyword arguments of the env.
+        kwargs: time-outs of ``RemoteEnv`` (``make_timeout``, ``step_timeout``, ...); ``on_worker_loss``, which says
+            what becomes of a run whose worker is lost (``raise``, ``truncate`` or ``replay``); ``world`` and ``seat``,
+            to be one agent of an env of many; and keyword arguments of the env.
 
     Raises:
         UnknownEnv: nobody serves it within ``make_timeout`` seconds; the text says what is served.

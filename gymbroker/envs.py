@@ -9,13 +9,13 @@ from agent_worker.remote_vector_env import RemoteVectorEnv as _RemoteVectorEnv
 from gymbroker.embedding import ensure_served
 
 if TYPE_CHECKING:
-    from agent_worker.session import Session
+    from agent_worker.lasting import AnySession
 
 
 class RemoteEnv(_RemoteEnv):
     """As ``agent_worker.RemoteEnv``; on ``memory://`` an env worker is embedded in this process if none serves it."""
 
-    def _open(self) -> Session:
+    def _open(self) -> AnySession:
         if self._session is None and not self._closed:
             ensure_served(self._wish)
         return super()._open()
@@ -32,6 +32,6 @@ opened.metadata = RemoteEnv.metadata  # type: ignore[attr-defined]  # gymnasium.
 class RemoteVectorEnv(_RemoteVectorEnv):
     """As ``agent_worker.RemoteVectorEnv``; on ``memory://`` an env worker is embedded in this process likewise."""
 
-    def _open(self) -> list[Session]:
+    def _open(self) -> list[AnySession]:
         ensure_served(self._wish)
         return super()._open()

@@ -8,13 +8,13 @@ from agent_worker.gym_env import GymRemoteEnv as _GymRemoteEnv
 from gymbroker.embedding import ensure_served
 
 if TYPE_CHECKING:
-    from agent_worker.session import Session
+    from agent_worker.lasting import AnySession
 
 
 class GymRemoteEnv(_GymRemoteEnv):
     """As ``agent_worker.gym_env.GymRemoteEnv``; on ``memory://`` an env worker is embedded if none serves it."""
 
-    def _open(self) -> Session:
+    def _open(self) -> AnySession:
         if self._session is None and not self._closed:
             ensure_served(self._wish)
         return super()._open()

@@ -9,13 +9,13 @@ from agent_worker.parallel_env import RemoteParallelEnv as _RemoteParallelEnv
 from gymbroker.embedding import ensure_served
 
 if TYPE_CHECKING:
-    from agent_worker.session import Session
+    from agent_worker.lasting import AnySession
 
 
 class RemoteParallelEnv(_RemoteParallelEnv):
     """As ``agent_worker.parallel_env.RemoteParallelEnv``; on ``memory://`` an env worker is embedded if none serves."""
 
-    def _open(self) -> Session:
+    def _open(self) -> AnySession:
         if self._session is None and not self._closed:
             ensure_served(self._wish)
         return super()._open()
@@ -24,7 +24,7 @@ class RemoteParallelEnv(_RemoteParallelEnv):
 class RemoteAECEnv(_RemoteAECEnv):
     """As ``agent_worker.aec_env.RemoteAECEnv``; on ``memory://`` an env worker is embedded if none serves it."""
 
-    def _open(self) -> Session:
+    def _open(self) -> AnySession:
         if self._session is None and not self._closed:
             ensure_served(self._wish)
         return super()._open()

@@ -43,7 +43,16 @@ def deflate(body: bytes, episode: str, step_id: int, incarnation: str) -> bytes:
 
 
 def inflate(message: Deflated, limits: Limits = DEFAULT_LIMITS) -> Message:
-    """The reply in ``message``. Raises ``DecodeError``, and nothing else, for whatever is wrong with it.
+    """The reply in ``message``. Raises ``DecodeError``, and nothing else, for whatever is wrong with it."""
+    reply = decode(inflated(message, limits), limits)
+    heads = [(one.episode, one.step_id, one.incarnation) for one in (message, reply)]
+    if type(reply) is Deflated or heads[0] != heads[1]:
+        raise DecodeError("deflated message holds no reply with the same header")
+    return reply
+
+
+def inflated(message: Deflated, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """The bytes of the reply in ``message``. Raises ``DecodeError``.
 
     Its size is looked at before anything is allocated, and no more than that is: a bomb does not go off.
     """
@@ -56,8 +65,4 @@ def inflate(message: Deflated, limits: Limits = DEFAULT_LIMITS) -> Message:
         raise DecodeError(f"deflated message cannot be inflated: {problem}") from None
     if len(body) != message.size or not stream.eof or stream.unused_data:
         raise DecodeError(f"deflated message is not of {message.size} bytes, as it says")
-    reply = decode(body, limits)
-    heads = [(one.episode, one.step_id, one.incarnation) for one in (message, reply)]
-    if type(reply) is Deflated or heads[0] != heads[1]:
-        raise DecodeError("deflated message holds no reply with the same header")
-    return reply
+    return body
