@@ -45,6 +45,9 @@ class LastingEpisode:
         self._work: asyncio.Future[Message] | None = None
         """Sees the request through that was asked last, until its reply has been taken."""
         self._waiter: asyncio.Future[Message] | None = None
+        """Of who waits for that."""
+        self._reply: asyncio.Future[Message] | None = None
+        """Of the worker, if it was asked before the task began."""
         self._closed = False
 
     @property
@@ -87,15 +90,19 @@ class LastingEpisode:
             self._see_through(self._survival.begin(kind, fields))
 
     def _see_through(self, plan: Plan | Percept | None) -> None:
+        """Without a plan: what is pending at the worker. It is waited for from now on, not from when the task runs."""
+        self._reply = None if plan is not None else self._episode.begin_wait(NEVER)
         self._work = asyncio.ensure_future(self._ask(plan))
         self._work.add_done_callback(lambda work: work.cancelled() or work.exception())  # whether anybody waits or not
 
     async def _ask(self, plan: Plan | Percept | None) -> Message:
-        """The reply to ``plan``, or, without one, to what is pending."""
-        if plan is None:
+        if self._reply is not None:
             try:
-                return self._survival.heard(await self._episode.wait(NEVER))
+                reply = await self._reply
+                self._reply = None
+                return self._survival.heard(reply)
             except RemoteEnvError as error:
+                self._reply = None
                 plan = self._survival.lose(error)
         while isinstance(plan, Plan):
             if self._survival.lost is not None:
@@ -200,6 +207,9 @@ class LastingEpisode:
 
     def _stop(self) -> None:
         work, self._work = self._work, None
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            self._episode.end_wait(reply)
         if work is not None and not work.done():
             with suppress(RuntimeError):  # the loop is closed
                 work.cancel()
