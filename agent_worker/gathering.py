@@ -125,12 +125,9 @@ class Gathering:
         return arrival is not None
 
     def _take(self, arrival: Arrival) -> None:
-        number = self._numbers.get(arrival.token)
+        number = self._number_of(arrival)
         if number is None:
-            self._numbers = {session.token: number for number, session in enumerate(self.sessions)}
-            number = self._numbers.get(arrival.token)  # of another worker than before; or of nobody
-            if number is None:
-                return
+            return
         session = self.sessions[number]
         try:
             reply = session.take(arrival)
@@ -141,6 +138,14 @@ class Gathering:
             self._ready[number] = reply
         elif session.pending:
             self._look_at = min(self._look_at, session.lost_until)
+
+    def _number_of(self, arrival: Arrival) -> int | None:
+        """Whose it is; None: of a session that is with another worker by now."""
+        number = self._numbers.get(arrival.token)
+        if number is None:
+            self._numbers = {session.token: number for number, session in enumerate(self.sessions)}
+            number = self._numbers.get(arrival.token)
+        return number
 
     def _look(self, now: float, deadline: float) -> None:
         self._look_at = now + LOOK_S
@@ -179,7 +184,7 @@ class Gathering:
         while waiting:
             arrival = self._joint.mailbox.get(min(deadline, time.monotonic() + pause))
             if arrival is not None:
-                number = self._numbers.get(arrival.token)
+                number = self._number_of(arrival)
                 if number in waiting and self.sessions[number].take_closed(arrival):
                     waiting.discard(number)
                 continue

@@ -16,14 +16,12 @@ from agent_worker.errors import (
     EnvClosed,
     EnvError,
     InvalidArgument,
-    NotReset,
     ReplayDiverged,
     StepTimeout,
     WorkerLost,
 )
 from agent_worker.gym_env import GymRemoteEnv
 from agent_worker.running import Run, play
-from agent_worker.truncation import WORKER_LOST
 from env_worker import Allowed
 from tests.support.equal import identical
 from tests.support.losing import ADJUSTABLE, DRIFTING, Adjustable, vanish
@@ -359,33 +357,24 @@ def test_many_agents_cannot_be_truncated(far):
 
 def test_the_command_line_plays_on(serve, broker_url, monkeypatch):
     one = serve(CARTPOLE)
-    wanted = {"policy": "tests.support.policies:leaning", "broker": broker_url, "episodes": 3, "seed": 5}
+    wanted = {"policy": "tests.support.policies:leaning", "broker": broker_url, "steps": 100, "seed": 5}
     undisturbed = play(Run(CARTPOLE, **wanted)).summary
-    asked = RemoteEnv.step
-    steps = 0
+    asked, steps = RemoteEnv.step, iter(range(1000))
 
     def losing(self, action):
-        nonlocal steps
-        steps += 1
-        if steps % 40 == 0:
+        if next(steps) in (40, 70):
             vanish(one)
         return asked(self, action)
 
     monkeypatch.setattr(RemoteEnv, "step", losing)
-    monkeypatch.setattr("agent_worker.wish.Wish.resume_window", 0.0)
-    outcome = play(Run(CARTPOLE, on_worker_loss="replay", **wanted))
+    outcome = play(Run(CARTPOLE, on_worker_loss="replay", env_kwargs={"resume_window": 0.0}, **wanted))
     assert outcome.error is None
-    assert steps > 80
-    assert outcome.summary.returns.tolist() == undisturbed.returns.tolist()
+    assert next(steps) == 100
+    assert outcome.summary.rewards.tolist() == undisturbed.rewards.tolist()
     with pytest.raises(ValueError, match="give --seed"):
         Run(CARTPOLE, on_worker_loss="replay")
 
 
-def test_a_vector_env_says_what_it_was_told_about_the_loss(serve, lanes):
-    serve(COUNTING)
+def test_lanes_say_what_makes_no_sense_before_anything_is_sent():
     with pytest.raises(InvalidArgument, match="on_worker_loss: expected one of"):
         RemoteVectorEnv(COUNTING, 2, "amqp://127.0.0.1:1/", on_worker_loss="again")
-    env = lanes(COUNTING, 2, **REPLAY)
-    with pytest.raises(NotReset):
-        env.step([0, 0])
-    assert WORKER_LOST == "worker_lost"

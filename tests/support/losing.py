@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 
+from env_worker.price import PriceBandit
+from tests.support.commands import eventually
 from tests.support.envs import Counting
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 DRIFTING = "tests.support.losing:Drifting"
 ADJUSTABLE = "tests.support.losing:Adjustable"
+DOOMED = "tests.support.losing:Doomed"
 JOURNALED = "tests.support.losing:journaled"
 
 
@@ -25,9 +29,24 @@ def vanish(worker: EmbeddedWorker) -> None:
     worker._stepper._connection.close()
 
 
+def stepper_of(description: Any) -> int:
+    """The process id of the worker that ``description`` is of."""
+    return int(description.worker.rpartition("/")[2])
+
+
 def kill(description: Any) -> None:
-    """End the process of the worker that ``description`` is of by SIGKILL."""
-    os.kill(int(description.worker.rpartition("/")[2]), signal.SIGKILL)
+    """End that process by SIGKILL; returns when it executes nothing any more."""
+    pid = stepper_of(description)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: is_dead(pid), f"process {pid} is dead")
+
+
+def is_dead(pid: int) -> bool:
+    """Whether it has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 class Drifting(Counting):
@@ -87,10 +106,31 @@ class Journaled(gymnasium.Wrapper):
         super().close()
 
 
-def journaled(env_id: str, journal: str) -> gymnasium.Env:
-    """``env_id`` of Gymnasium's, or the price bandit, whose runs are written to the file ``journal``."""
-    if env_id == "PriceBandit-v0":
-        from env_worker.price import PriceBandit
+def journaled(game: str, journal: str) -> gymnasium.Env:
+    """``game``, an id of Gymnasium's or the price bandit's, whose runs are written to the file ``journal``."""
+    env = PriceBandit() if game == "PriceBandit-v0" else gymnasium.make(game, disable_env_checker=True)
+    return Journaled(env, journal)
 
-        return Journaled(PriceBandit(), journal)
-    return Journaled(gymnasium.make(env_id, disable_env_checker=True), journal)
+
+def lives(journal: Path) -> list[list[str]]:
+    """What each env has executed, in order, of all that wrote to ``journal``."""
+    found: dict[str, list[str]] = {}
+    for line in journal.read_text().splitlines():
+        who, _, what = line.partition(" ")
+        found.setdefault(who, []).append(what)
+    return list(found.values())
+
+
+class Doomed(Counting):
+    """Dies in its second step if there is the file ``flag``; ``once``: and takes it along."""
+
+    def __init__(self, flag: str, once: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._flag, self._once = Path(flag), once
+
+    def step(self, action):
+        if self.count == 1 and self._flag.exists():
+            if self._once:
+                self._flag.unlink()
+            os._exit(3)
+        return super().step(action)
