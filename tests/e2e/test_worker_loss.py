@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from contextlib import ExitStack
 
 import gymnasium
 import pytest
 from gymnasium.vector import SyncVectorEnv
 
 from agent_worker import RemoteVectorEnv
-from agent_worker.errors import EpisodeEnded, WorkerLost
+from agent_worker.errors import EpisodeEnded, GivenUp, WorkerLost
+from agent_worker.opening import open_episode
+from agent_worker.wish import Wish
 from broker import shared, topology
 from protocol.codec import encode
 from protocol.messages import Act, Percept
-from tests.support.commands import Worker, worker
+from tests.support.commands import Worker, eventually, worker
 from tests.support.equal import identical
 from tests.support.hosting import Site
 from tests.support.losing import DOOMED, JOURNALED, kill, lives, stepper_of, vanish
@@ -26,8 +30,6 @@ REPLAY = {"on_worker_loss": "replay", "resume_window": 0.2}
 @pytest.fixture
 def start(rabbit, tmp_path):
     """``start(COUNTING, processes=2)`` starts an env worker that serves until the test ends."""
-    from contextlib import ExitStack
-
     with ExitStack() as workers:
 
         def begin(*arguments: str, processes: int = 1) -> Worker:
@@ -152,3 +154,24 @@ def test_what_a_former_worker_says_is_not_taken_for_an_answer(serve, remote, bro
     observation, reward, *_ = env.wait(20.0)
     assert (observation, reward) == ([2], 0.0)
     assert {"another episode", "another incarnation"} & set(new.ignored)
+
+
+def test_an_opening_that_is_given_up_in_the_moment_when_a_worker_has_opened_it_frees_the_slot(serve, broker_url):
+    one = serve(COUNTING, lease=600.0, resume_window=600.0)  # it is told, or would not know
+    stepper, opened = one._stepper, threading.Event()
+    announce = stepper._announce
+
+    def announced():
+        announce()
+        if stepper.slots:
+            opened.set()
+
+    stepper._announce = announced
+
+    class Late(threading.Event):
+        def is_set(self):
+            return opened.wait(20)
+
+    with pytest.raises(GivenUp):
+        open_episode(Wish(broker=broker_url, env_id=COUNTING), Late())
+    eventually(lambda: not stepper.slots, "the slot is free")
