@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.agent_dialogue import AgentDialogue
 from protocol.calls import GET, SET
-from protocol.messages import Act, Call, Close, Error, Percept, Reset
+from protocol.codec import decode
+from protocol.compression import inflated
+from protocol.messages import Act, Call, Close, Deflated, Error, Percept, Reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,9 @@ UNKNOWN = bytes(DIGEST_BYTES)
 DONE = b"\1" * DIGEST_BYTES
 """Stands for the result of a call: it need not be the same again, but it must be one."""
 
+_DEFLATED, _NAME_AT = Deflated.performative.encode(), 16
+"""What the bytes of such a message have in front, and how far in front."""
+
 UNSEEDED = "no reset of all that it plays had a seed"
 
 
@@ -38,7 +43,14 @@ def new_dialogue(wish: Wish, episode: str, incarnation: str) -> AgentDialogue:
 
 
 def digest_of(body: bytes, incarnation: str) -> bytes:
-    """Of what a message says behind its header, which ends with the ``incarnation``: equal for equal percepts."""
+    """Of what a message says behind its header, which ends with the ``incarnation``: equal for equal percepts.
+
+    Whether it came deflated makes no difference: another worker may have another zlib.
+    """
+    if body.find(_DEFLATED, 0, _NAME_AT) > 0:
+        message = decode(body)
+        assert isinstance(message, Deflated)
+        body = inflated(message)
     start = body.index(incarnation.encode()) + len(incarnation)
     return hashlib.blake2b(memoryview(body)[start:], digest_size=DIGEST_BYTES).digest()
 

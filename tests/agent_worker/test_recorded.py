@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ from agent_worker.recorded import (
     is_seeded,
 )
 from protocol.codec import decode, encode
-from protocol.messages import OUTSIDE, Act, Call, Close, Error, Frame, Percept, Render, Reset, Result, Status
+from protocol.messages import OUTSIDE, Act, Call, Close, Deflated, Error, Frame, Percept, Render, Reset, Result, Status
 from tests.protocol.examples import AGENT, EPISODE, WORKER
 
 OTHER = "f" * 16
@@ -64,6 +66,13 @@ def test_a_digest_is_that_of_what_is_perceived_and_not_of_who_says_it():
     body = percept()
     others = [percept(5), percept(2**40), percept(incarnation=OTHER), percept(episode="e" * 32)]
     assert {digest_of(other, decode(other).incarnation) for other in others} == {digest_of(body, WORKER)}
+
+
+def test_it_makes_no_difference_to_the_digest_how_well_a_percept_was_deflated():
+    body = percept(observation=bytes(5000))
+    deflated = [encode(Deflated(EPISODE, 0, WORKER, len(body), zlib.compress(body, level))) for level in (1, 9)]
+    assert len(set(deflated)) == 2
+    assert {digest_of(one, WORKER) for one in deflated} == {digest_of(body, WORKER)}
 
 
 @pytest.mark.parametrize(
