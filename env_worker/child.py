@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,7 @@ def run(sock: socket.socket, catalogue: Catalogue, settings: WorkerSettings, wor
     entry = catalogue.get(make.env_id)
     assert entry is not None, "the stepper serves what we told it"
     episode = Episode(make, NOBODY, entry, settings, worker)
-    episode.dialogue = FollowingDialogue(make, NOBODY)
+    episode.dialogue = FollowingDialogue(replace(make, compression=None), NOBODY)  # the stepper deflates
     _say(pipe, episode.build())
     while not episode.ended and (body := pipe.receive()) is not None:
         _say(pipe, episode.handle(body))

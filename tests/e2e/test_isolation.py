@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
@@ -18,14 +19,16 @@ from agent_worker.parallel_env import RemoteParallelEnv
 from env_worker import Allowed, EmbeddedWorker, WorkerSettings
 from tests.support.commands import eventually
 from tests.support.envs import Counting
+from tests.support.equal import identical
 from tests.support.many import ARENA, AUCTION, near, same_aec_run, same_parallel_run
+from tests.support.paced import SIZED, Sized
 from tests.support.processes import alive, gone
 from tests.support.trajectories import compare, compare_frames, compare_lanes
 
 HOSTILE = "tests.support.hostile:Hostile"
 COUNTING = "tests.support.envs:Counting"
 DEADLY = "tests.support.envs:Deadly"
-SERVED = (HOSTILE, COUNTING, DEADLY, ARENA, AUCTION, "CartPole-v1", "GymCartPole-v1")
+SERVED = (HOSTILE, COUNTING, DEADLY, ARENA, AUCTION, SIZED, "CartPole-v1", "GymCartPole-v1")
 LIMIT = 2**29
 
 
@@ -164,6 +167,12 @@ def test_lanes_and_frames_are_those_of_the_local_env(far):
     theirs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 3, autoreset_mode=mode)
     compare_lanes(far("CartPole-v1", 3, kind=RemoteVectorEnv, autoreset_mode=mode), theirs)
     compare_frames(far(COUNTING, render_mode="rgb_array"), Counting(render_mode="rgb_array"))
+
+
+def test_a_compressed_env_is_the_local_one(far):
+    env, local = far(SIZED, size=20_000, compression="deflate"), Sized(20_000)
+    assert identical(env.reset(seed=1), local.reset(seed=1))
+    assert identical(env.step(1)[0], local.step(np.int64(1))[0])
 
 
 def test_envs_of_many_agents_are_those_of_the_local_env(far):
