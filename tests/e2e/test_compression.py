@@ -46,9 +46,9 @@ def test_a_compressed_env_is_the_local_one(serve, broker_url, inflated, compress
     assert len(inflated) == count
 
 
-@pytest.mark.parametrize("episodes", [1, 2])
-def test_compressed_lanes_are_the_local_ones(serve, lanes, inflated, episodes):
-    serve(SIZED, env_kwargs={"size": SIZE})
+@pytest.mark.parametrize(("episodes", "isolation"), [(1, "none"), (2, "none"), (1, "process")])
+def test_compressed_lanes_are_the_local_ones(serve, lanes, inflated, episodes, isolation):
+    serve(SIZED, env_kwargs={"size": SIZE}, isolation=isolation)
     ours = lanes(SIZED, 4, episodes=episodes, compression="deflate")
     theirs = gymnasium.vector.SyncVectorEnv([lambda: Sized(SIZE)] * 4)
     assert identical(ours.reset(seed=1)[0], theirs.reset(seed=1)[0])
