@@ -6,6 +6,7 @@ Pure: no clock, socket or thread. A request is kept as its bytes, what came of i
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from protocol.agent_dialogue import AgentDialogue
@@ -13,6 +14,7 @@ from protocol.calls import GET, SET
 from protocol.codec import decode
 from protocol.compression import inflated
 from protocol.messages import Act, Call, Close, Deflated, Error, Percept, Reset
+from protocol.tail import owned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,7 +199,7 @@ class RecordedDialogue(AgentDialogue):
             return
         self.asked = None
         if isinstance(message, Percept):
-            self.last = message
+            self.last = replace(message, observation=owned(message.observation))  # a user may write into what he gets
             self.log.answered(digest_of(body, message.incarnation))
         elif not isinstance(message, Error):
             self.log.answered(DONE)

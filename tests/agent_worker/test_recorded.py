@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from agent_worker.recorded import (
 )
 from protocol.codec import decode, encode
 from protocol.messages import OUTSIDE, Act, Call, Close, Deflated, Error, Frame, Percept, Render, Reset, Result, Status
+from protocol.tail import LONG
 from tests.protocol.examples import AGENT, EPISODE, WORKER
 
 OTHER = "f" * 16
@@ -73,6 +75,16 @@ def test_it_makes_no_difference_to_the_digest_how_well_a_percept_was_deflated():
     deflated = [encode(Deflated(EPISODE, 0, WORKER, len(body), zlib.compress(body, level))) for level in (1, 9)]
     assert len(set(deflated)) == 2
     assert {digest_of(one, WORKER) for one in deflated} == {digest_of(body, WORKER)}
+
+
+def test_what_a_user_writes_into_a_long_observation_does_not_change_what_is_kept_of_it():
+    opened = Opened()
+    said = Percept(EPISODE, 0, WORKER, 1.0, False, False, {}, [2, bytes(2 * LONG)])
+    opened.ask(Reset)
+    opened.dialogue.ask(Act, action=1)
+    heard = opened.dialogue.receive(bytearray(encode(replace(said, step_id=1))))
+    heard.observation[1][:] = b"\1" * (2 * LONG)
+    assert opened.dialogue.last == replace(said, step_id=1)
 
 
 @pytest.mark.parametrize(
