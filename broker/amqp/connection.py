@@ -45,6 +45,8 @@ class AmqpConnection(Consuming):
 
     def unwatch(self, key: str) -> None:
         self._watched.pop(key, None)
+        for exchange in topology.EXCHANGES:  # who no longer listens for returns has no more to send there
+            self._heads.pop((exchange, key), None)
 
     def send(self, exchange: str, key: str, body: bytes, *, settles: Arrival | None = None) -> None:
         if self.refusal is not None:
