@@ -254,13 +254,16 @@ class RemoteMethods:
         return frame.frame
 
     def close(self) -> None:
-        """End the episode and free the worker's slot. Safe to call twice, and quiet if the worker is gone."""
+        """End the episode and free the worker's slot. Safe to call twice, and quiet if the worker is gone.
+
+        Where a Ctrl-C strikes, call it again; or drop the env, which closes it, too.
+        """
         self._closed = True
-        session, self._session = self._session, None
+        if self._session is not None:
+            self._session.close(CLOSE_TIMEOUT_S)
+            self._session = None
         if self._finalizer is not None:
             self._finalizer.detach()
-        if session is not None:
-            session.close(CLOSE_TIMEOUT_S)
 
     def __getstate__(self) -> dict[str, Any]:
         """Only what makes an equal env elsewhere: an episode that runs cannot be in two places."""

@@ -185,5 +185,5 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the episodes and free the workers' slots."""
-        self._finalizer.detach()
         self._gathering.close(CLOSE_TIMEOUT_S)
+        self._finalizer.detach()  # last: should a Ctrl-C strike, who drops the env closes it

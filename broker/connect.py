@@ -8,7 +8,7 @@ import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from broker import fork, memory
 from broker.errors import BrokerUnreachable
@@ -76,7 +76,8 @@ class _Shared:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._opening: dict[BrokerUrl, threading.Lock] = {}
+        self._opening: dict[BrokerUrl, Any] = {}
+        """RLocks: they know who holds them, also where a Ctrl-C has struck right after."""
         self._open: dict[BrokerUrl, Connection] = {}
         fork.watch(self)
 
@@ -84,18 +85,21 @@ class _Shared:
         parsed = parse(url)
         deadline = time.monotonic() + timeout_s
         with self._lock:
-            opening = self._opening.setdefault(parsed, threading.Lock())
-        if not opening.acquire(timeout=max(timeout_s, 0.0)):
-            why = f"another thread has not reached it in {timeout_s:g} s"
-            raise BrokerUnreachable(f"no broker at {parsed.label}: {why}")
+            opening = self._opening.setdefault(parsed, threading.RLock())
         try:
+            if not opening.acquire(timeout=max(timeout_s, 0.0)):
+                why = f"another thread has not reached it in {timeout_s:g} s"
+                raise BrokerUnreachable(f"no broker at {parsed.label}: {why}")
             found = self._open.get(parsed)
             if found is None or found.closed:
                 left = max(deadline - time.monotonic(), 0.0)
                 found = self._open[parsed] = connect(url, timeout_s=left, name=name)
             return found
         finally:
-            opening.release()
+            try:  # noqa: SIM105 - a Ctrl-C could strike in suppress(), before the release
+                opening.release()
+            except RuntimeError:
+                pass  # another thread has it
 
     def close(self) -> None:
         with self._lock:

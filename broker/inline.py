@@ -61,6 +61,9 @@ class MemoryMailbox:
     thread that waits in ``get`` of another mailbox. A sleeper is woken once for each sleep, and needs the
     interpreter lock to notice: a lockstep dialogue wakes a worker some two hundred times a second, not at each step.
 
+    A Ctrl-C may strike between any two instructions of a thread that waits in ``get``, and leaves no turn taken and no
+    arrival unhandled.
+
     ``siblings``: all mailboxes of its connection.
     """
 
@@ -70,7 +73,7 @@ class MemoryMailbox:
         self.joined = self.many = False
         self._hub, self._siblings = hub, siblings
         self._alarm = Alarm()
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # it knows who holds it, also where a Ctrl-C has struck right after
         self._handle: Callable[[Arrival], None] | None = None
         self._raised: BaseException | None = None
 
@@ -140,12 +143,19 @@ class MemoryMailbox:
 
     def help(self, waiting: MemoryMailbox, deadline: float) -> bool:
         """Handle arrivals on this thread until ``waiting`` has one. False: another thread does so already."""
-        if not self._turn.acquire(blocking=False):
+        try:
+            return self._turn.acquire(blocking=False) and self._handle_for(waiting, deadline)
+        finally:
+            try:  # noqa: SIM105 - a Ctrl-C could strike in suppress(), before the release
+                self._turn.release()
+            except RuntimeError:
+                pass  # another thread has it
+
+    def _handle_for(self, waiting: MemoryMailbox, deadline: float) -> bool:
+        handle = self._handle
+        if handle is None:
             return False
         try:
-            handle = self._handle
-            if handle is None:
-                return False
             while self.items and not waiting.items:
                 self._call(handle)
                 if not waiting.items and time.monotonic() >= deadline:
@@ -155,22 +165,34 @@ class MemoryMailbox:
         except BaseException as error:  # noqa: BLE001 - whatever a worker raises belongs to the thread in its run()
             self._raised, self._handle = error, None
         finally:
-            self._turn.release()
             if self.items or self._raised:
                 self._alarm.ring()
         return True
 
     def _call(self, handle: Callable[[Arrival], None]) -> None:
+        """Handle the first arrival. Where a Ctrl-C strikes, it stays the first, and is handled again."""
         try:
-            arrival = self.items.popleft()
+            arrival = self.items[0]
         except IndexError:
             return  # the connection was lost a moment ago, and with it what was here
         outer = getattr(_thread, "handling", False)
-        _thread.handling = True
         try:
+            _thread.handling = True
             handle(arrival)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            self._remove(arrival)
+            raise
+        else:
+            self._remove(arrival)
         finally:
             _thread.handling = outer
+
+    def _remove(self, arrival: Arrival) -> None:
+        items = self.items
+        if items and items[0] is arrival:  # else the connection was lost meanwhile
+            items.popleft()
 
     def lose(self, loss: BrokerError) -> None:
         """Called under the hub's lock. What needs settling belongs to the broker again; the rest is still given out."""

@@ -191,13 +191,13 @@ class MemoryConnection:
         if not arrival.tag or consumer.owner is not self:
             return
         message = consumer.unsettled.pop(arrival.tag, None)
-        arrival.tag = 0
         now = time.monotonic()
         if requeue and message is not None:
             consumer.queue.give_back([message], now)
         else:
             consumer.queue.hand_out(now)
         self._forget(consumer)
+        arrival.tag = 0  # last: what a Ctrl-C strikes before is done again
 
     def _forget(self, consumer: Consumer) -> None:
         """Drop a consumer that is cancelled and has nothing to settle any more."""

@@ -52,12 +52,12 @@ class Consumer:
         return self.prefetch == 0 or len(self.unsettled) < self.prefetch
 
     def deliver(self, message: Message) -> None:
-        tag = 0
-        if self.prefetch:
-            tag = next(self.queue.tags)
-            self.unsettled[tag] = message
+        """Hand it out. It counts as unsettled only then: a Ctrl-C in between leaves nothing that nobody can settle."""
+        tag = next(self.queue.tags) if self.prefetch else 0
         key = message.key if self.keyed else ""
         self.sink.put(Arrival(Kind.MESSAGE, self.token, message.body, key, tag, message.redelivered, self))
+        if tag:
+            self.unsettled[tag] = message
 
 
 class Queue:
@@ -89,6 +89,7 @@ class Queue:
             self._keep(message)
             while self.ready and not self._has_room(len(self.ready), self.waiting_bytes):
                 self._next()
+        self.hand_out(now)
         return True
 
     def _has_room(self, length: int, size: int) -> bool:
@@ -104,13 +105,14 @@ class Queue:
         return message
 
     def hand_out(self, now: float) -> None:
-        """Give waiting messages to consumers that have room."""
+        """Give waiting messages to consumers that have room. A Ctrl-C may give one twice, and loses none."""
         while self.ready:
             self.drop_expired(now)
             consumer = self._next_consumer()
             if not self.ready or consumer is None:
                 return
-            consumer.deliver(self._next())
+            consumer.deliver(self.ready[0])
+            self._next()
 
     def give_back(self, messages: Sequence[Message], now: float) -> None:
         """Put unsettled messages back where they came from, in order, marked as redelivered."""

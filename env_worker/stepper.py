@@ -220,8 +220,9 @@ class Stepper:
         try:
             if self._accept(slot, arrival):
                 self._build(slot)
-        except BrokerError:
-            # The broker stalls: the agent finds no queue of ours, and asks again.
+        except (BrokerError, KeyboardInterrupt):
+            # The broker stalls: the agent finds no queue of ours, and asks again. Or, over memory://, a Ctrl-C struck
+            # in an agent's thread: the make is handled again.
             self.slots.pop(episode, None)
             slot.episode.shut()
             if slot.world is not None:

@@ -108,6 +108,9 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
             self.wire.write(data)
         except OSError as error:
             self.fail(str(error))
+        except BaseException:
+            self.interrupted()
+            raise
 
     def write_pieces(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Send without joining, or leave it in the backlog."""
@@ -118,6 +121,9 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
             self.wire.write_pieces(pieces)
         except OSError as error:
             self.fail(str(error))
+        except BaseException:
+            self.interrupted()
+            raise
 
     def flush(self) -> None:
         """Send of the backlog what can be sent."""
@@ -137,6 +143,10 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
         """End the connection because of ``reason``."""
         if not self.ended:
             self._terminate_stream(Ended(reason))
+
+    def interrupted(self) -> None:
+        """End the connection because a Ctrl-C struck in the middle of what must be done whole."""
+        self.fail("this process was interrupted while it wrote")
 
     def next_timer(self) -> float:
         """When ``run_timers`` has something to do, in seconds of ``time.monotonic``."""

@@ -45,10 +45,14 @@ class Channel:
         if self.error is not None:
             raise self.error
         waiting = [method for method in methods if method.synchronous and not getattr(method, "nowait", False)]
-        self._replies.extend([_ignore] * (len(waiting) - 1))
-        if waiting:
-            self._replies.append(on_reply or _ignore)
-        self.adapter.write(b"".join(frame.Method(self.number, method).marshal() for method in methods))
+        data = b"".join(frame.Method(self.number, method).marshal() for method in methods)
+        try:
+            if waiting:
+                self._replies.extend([*[_ignore] * (len(waiting) - 1), on_reply or _ignore])
+            self.adapter.write(data)
+        except KeyboardInterrupt:  # what is waited for and what was asked for may differ now
+            self.adapter.interrupted()
+            raise
 
     def publish(self, exchange: str, key: str, body: bytes, **properties: Any) -> None:
         """Publish mandatory, with properties; for what is not on the hot path."""

@@ -51,7 +51,7 @@ class Consuming(Link):
         """Queues of our own that the broker has been told to delete on the channel of deliveries."""
         self._tags, self._observers = itertools.count(1), itertools.count(1)
         self._control: Channel | None = None
-        self._control_turn = threading.Lock()
+        self._control_turn = threading.RLock()  # it knows who holds it, also where a Ctrl-C has struck right after
         opened = Waiter()
         with self.lock:
             self._deliveries = self.adapter.open_channel(self._deliveries_closed)
@@ -166,8 +166,17 @@ class Consuming(Link):
         A refusal closes that channel; the next declare opens another.
         """
         self.check()
-        if not self._control_turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            raise BrokerTimeout(f"{self.label} did not answer others in time; not even begun: {what}")
+        try:
+            if not self._control_turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
+                raise BrokerTimeout(f"{self.label} did not answer others in time; not even begun: {what}")
+            return self._declare_now(calls, deadline, what)
+        finally:
+            try:  # noqa: SIM105 - a Ctrl-C could strike in suppress(), before the release
+                self._control_turn.release()
+            except RuntimeError:
+                pass  # another thread has it
+
+    def _declare_now(self, calls: Sequence[Any], deadline: float, what: str) -> Any:
         try:
             done = Waiter()
             with self.lock:
@@ -180,8 +189,6 @@ class Consuming(Link):
                     self._control.close()  # a late reply must not be taken for that of the next declare
                     self._control = None
             raise
-        finally:
-            self._control_turn.release()
 
     def declare_kept(self, exchange: str, key: str, deadline: float, *more: Any) -> Any:
         """Declare and bind the queue that keeps one message, and say ``more``; gives the last reply."""

@@ -50,15 +50,20 @@ class Confirms:
 
     def publish(self, pending: Pending) -> int:
         """Send; the outcome comes to ``pending.waiter``. Returns its number."""
-        if self._channel is None:
-            self._channel = self._adapter.open_channel(self._on_closed)
-            self._channel.on_confirm = self._on_confirm
-            self._channel.call([methods.confirm_select()])
-            self._numbers = itertools.count(1)
-        number = next(self._numbers)
-        self._pending[number] = pending
-        # The id comes back with a return. A key does not tell which of two messages came back.
-        self._channel.publish(pending.exchange, pending.key, pending.body, message_id=str(number), **pending.properties)
+        try:
+            if self._channel is None:
+                self._channel = self._adapter.open_channel(self._on_closed)
+                self._channel.on_confirm = self._on_confirm
+                self._channel.call([methods.confirm_select()])
+                self._numbers = itertools.count(1)
+            number = next(self._numbers)
+            self._pending[number] = pending
+            # The id comes back with a return. A key does not tell which of two messages came back.
+            properties = {"message_id": str(number), **pending.properties}
+            self._channel.publish(pending.exchange, pending.key, pending.body, **properties)
+        except KeyboardInterrupt:  # our numbers and the broker's may differ now
+            self._adapter.interrupted()
+            raise
         return number
 
     def forget(self, pending: Pending) -> None:

@@ -71,39 +71,49 @@ class Pump:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lead = threading.Lock()
+        self._lead = threading.RLock()  # it knows who holds it, also where a Ctrl-C has struck right after
         self._followers: deque[Waiter] = deque()
         self._poll = select.poll()
         self._poll.register(engine.wire.fd, select.POLLIN)
         self._for_output = False
 
     def wait(self, waiter: Waiter, deadline: float) -> None:
-        """Return when ``waiter`` has something, the connection has ended or ``deadline`` has passed; or earlier."""
-        if self._lead.acquire(blocking=False):
-            self._lead_for(waiter, deadline)
-            return
-        waiter.alarm.arm()
-        self._followers.append(waiter)
-        led = False
+        """Return when ``waiter`` has something, the connection has ended or ``deadline`` has passed; or earlier.
+
+        A Ctrl-C may strike between any two instructions, and leaves no lead taken.
+        """
         try:
-            led = self._lead.acquire(blocking=False)  # who led may have gone before it could see us
-            if not led and not waiter.items and not self._engine.ended:
+            if self._lead.acquire(blocking=False) or self._follow(waiter, deadline):
+                self._lead_for(waiter, deadline)
+        finally:
+            try:  # noqa: SIM105 - a Ctrl-C could strike in suppress(), or in a method of ours, before the release
+                self._lead.release()
+            except RuntimeError:
+                pass  # another thread leads
+            if self._followers:
+                self._pass_on()
+
+    def _follow(self, waiter: Waiter, deadline: float) -> bool:
+        """Wait for who leads, or for the lead. True: we have it."""
+        waiter.alarm.arm()
+        try:
+            self._followers.append(waiter)
+            if self._lead.acquire(blocking=False):  # who led may have gone before it could see us
+                return True
+            if not waiter.items and not self._engine.ended:
                 waiter.alarm.sleep(deadline - time.monotonic())
+            return False
         finally:
             self._followers.remove(waiter)
-            if not led:
-                self._pass_on()
-        if led:
-            self._lead_for(waiter, deadline)
 
     def breathe(self) -> None:
         """Read what has come and do what is due, unless somebody leads, who does that anyway. Never blocks."""
-        if self._lead.acquire(blocking=False):
-            try:
+        try:
+            if self._lead.acquire(blocking=False):
                 now = time.monotonic()
                 self._cycle(now, now)
-            finally:
-                self._hand_over()
+        finally:
+            self._hand_over()
 
     def drain(self) -> None:
         """Wait until the operating system has taken the backlog: the broker is slower than we are.
@@ -114,16 +124,16 @@ class Pump:
         writable = select.poll()
         writable.register(engine.wire.fd, select.POLLOUT)
         while engine.wire.backlog and not engine.ended:
-            if self._lead.acquire(blocking=False):
-                try:
+            try:
+                if self._lead.acquire(blocking=False):
                     now = time.monotonic()
                     self._cycle(now + DRAIN_POLL_S, now)
-                finally:
-                    self._hand_over()
-            else:
-                writable.poll(DRAIN_POLL_S * 1000)
-                with engine.lock:
-                    engine.flush()
+                else:
+                    writable.poll(DRAIN_POLL_S * 1000)
+                    with engine.lock:
+                        engine.flush()
+            finally:
+                self._hand_over()
             if time.monotonic() - engine.wire.progress > STALL_S:
                 with engine.lock:
                     engine.fail(f"the broker has taken nothing of what we write for {STALL_S:g} s")
@@ -140,27 +150,36 @@ class Pump:
 
     def _lead_for(self, waiter: Waiter, deadline: float) -> None:
         engine = self._engine
-        try:
-            while not waiter.items and not engine.ended:
-                now = time.monotonic()
-                self._cycle(deadline, now)
-                if now >= deadline:
-                    return
-        finally:
-            self._hand_over()
+        while not waiter.items and not engine.ended:
+            now = time.monotonic()
+            self._cycle(deadline, now)
+            if now >= deadline:
+                return
 
     def _hand_over(self) -> None:
-        self._lead.release()
-        if self._followers:
-            self._pass_on()
+        """Give the lead up, if it is ours."""
+        try:  # noqa: SIM105 - as in wait()
+            self._lead.release()
+        except RuntimeError:
+            pass  # another thread leads
+        self._pass_on()
 
     def _pass_on(self) -> None:
         """Wake one who has nothing yet to lead, if nobody leads."""
-        if not self._lead.locked():
+        if self._followers and self._is_free():
             for waiter in list(self._followers):
                 if not waiter.items:
                     waiter.alarm.ring()
                     return
+
+    def _is_free(self) -> bool:
+        try:
+            return self._lead.acquire(blocking=False)
+        finally:
+            try:  # noqa: SIM105 - as in wait()
+                self._lead.release()
+            except RuntimeError:
+                pass
 
     def _cycle(self, deadline: float, now: float) -> None:
         """Wait until the socket has something, a timer or ``deadline`` is due, and do what there is to do."""
