@@ -2,6 +2,8 @@
 
 BROKER ?= memory://
 PYTEST_ARGS ?=
+MINUTES ?= 30
+TRIALS ?= 30
 BENCH_ARGS ?=
 FAULTS_ARGS ?=
 FUZZ_ARGS ?=
@@ -14,7 +16,7 @@ ECO := .venv/eco-$(HERE)
 FUZZ := .venv/fuzz-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test test-faults lint types layers check test-compose test-ecosystem test-wheel bench fuzz build golden docs lock clean
+.PHONY: help demo test test-faults test-ctrl-c soak lint types layers check test-compose test-ecosystem test-wheel bench fuzz build golden docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +32,14 @@ test: $(DEV) ## the whole test suite, against memory:// and a RabbitMQ that it s
 test-faults: $(DEV) ## faults injected into real processes, some 25 minutes: writes docs/faults.md; FAULTS_ARGS="--only F9 F1* --trials 20"
 	@tools/ensure-rabbitmq
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
+
+test-ctrl-c: $(DEV) ## one Ctrl-C at random moments of every command; TRIALS=30 of each
+	@tools/ensure-rabbitmq
+	@$(BIN)/python -m tests.ctrl_c $(TRIALS)
+
+soak: $(DEV) ## a long run under random faults: docs/soak.md anew; MINUTES=30
+	@tools/ensure-rabbitmq
+	@$(BIN)/python -m tests.soak $(MINUTES)
 
 lint: $(DEV) ## style: ruff
 	@echo "==> ruff check"

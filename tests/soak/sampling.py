@@ -1,0 +1,51 @@
+"""How much memory, and how many open files, the lasting processes of a soak have."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+EVERY_S = 5.0
+
+
+class Samples:
+    """Grows by one row for each look: seconds since the begin, and of each group the mean of its processes."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.bytes: dict[str, list[float]] = {}
+        """Anonymous resident memory: what a process has allocated, without the files that it maps."""
+        self.files: dict[str, list[float]] = {}
+        self.pids: dict[str, list[int]] = {}
+
+    def look(self, second: float, groups: dict[str, list[int]]) -> list[str]:
+        """Take a sample; gives what should not be: a lasting process that is another one than before."""
+        wrong = [
+            f"{name}: processes {self.pids[name]} became {pids}, and nobody had killed one"
+            for name, pids in groups.items()
+            if name != "broker" and self.pids.get(name, pids) != pids
+        ]
+        self.pids = groups
+        if not all(Path(f"/proc/{pid}").exists() for pids in groups.values() for pid in pids):
+            return [*wrong, "a lasting process has ended"]
+        self.seconds.append(round(second, 1))
+        for name, pids in groups.items():
+            found = [(anonymous(pid), len(os.listdir(f"/proc/{pid}/fd"))) for pid in pids]
+            memory, files = (sum(column) / len(found) for column in zip(*found, strict=True))
+            self.bytes.setdefault(name, []).append(memory)
+            self.files.setdefault(name, []).append(files)
+        return wrong
+
+    def to_json(self) -> dict[str, Any]:
+        """For the record: memory in kB."""
+        memory = {name: [round(one / 1e3) for one in found] for name, found in self.bytes.items()}
+        return {"seconds": self.seconds, "kilobytes": memory, "files": self.files}
+
+
+def anonymous(pid: int) -> int:
+    """Bytes of anonymous memory of a process that are resident."""
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None, f"process {pid} says nothing of RssAnon"
+    return int(found[1]) * 1024
