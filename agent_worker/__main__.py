@@ -1,5 +1,5 @@
 """``python -m agent_worker``."""
 
-from agent_worker.cli import app
+from gymbroker_start import agent_worker
 
-app()
+agent_worker()

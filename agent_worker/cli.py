@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 import traceback
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rich.console import Console
 from agent_worker.acting import PolicyError
 from agent_worker.errors import RemoteEnvError
 from agent_worker.evaluation import EvaluationError, OtherSettings
+from agent_worker.interrupts import EXIT_INTERRUPTED, interruptible
 from agent_worker.pinging import ping as measure_ping
 from agent_worker.plot import PlotError, require_plotting, save_learning_curves
 from agent_worker.report import summary_table
@@ -25,7 +25,6 @@ from broker.errors import BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from agent_worker.running import Outcome
 
@@ -35,8 +34,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-EXIT_INTERRUPTED = 130
 
 EXPECTED = (RemoteEnvError, BrokerError, PolicyError, PlotError, EvaluationError, ValueError, OSError)
 """Errors whose text says all that there is to say."""
@@ -125,7 +122,6 @@ def run(
 ) -> None:
     """Play ENV_ID with a policy, and say how it went."""
     _log_to_stderr(verbose)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         wanted = Run(
             env_id, policy, broker, episodes=episodes, steps=steps, seed=seed, num_envs=num_envs,
@@ -171,7 +167,8 @@ def _play_and_report(wanted: Run, as_json: bool, plot: Path | None) -> None:
 def _exit_codes(verbose: bool) -> Iterator[None]:
     """What goes wrong inside, as a line on stderr and an exit code."""
     try:
-        yield
+        with interruptible():
+            yield
     except KeyboardInterrupt:
         _fail("interrupted", EXIT_INTERRUPTED)
     except typer.Exit:
@@ -208,11 +205,6 @@ def _parse_kwargs(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         _fail(f"--env-kwargs: expected a JSON object, got {text!r}", 2)
     return value
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends a run like Ctrl-C: with the summary of what was played."""
-    raise KeyboardInterrupt
 
 
 def _log_to_stderr(verbose: bool) -> None:

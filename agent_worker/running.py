@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,8 @@ def _play(run: Run, make: Callable[..., Policy], record: Record, evaluation: Eva
             raise
         return error
     finally:
-        env.close()
+        with suppress(KeyboardInterrupt):  # a second one, as it takes too long: the figures are shown nevertheless
+            env.close()
     return None
 
 

@@ -1,5 +1,5 @@
 """``python -m env_worker``."""
 
-from env_worker.cli import app
+from gymbroker_start import env_worker
 
-app()
+env_worker()

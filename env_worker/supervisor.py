@@ -28,6 +28,9 @@ POLL_S = 0.2
 KILL_GRACE_S = 2.0
 """A hung stepper ends itself at its step timeout; where its env holds the interpreter, it is killed so much later."""
 
+KILL_SOON_S = 0.4
+"""The same after a Ctrl-C, which ends all within two seconds."""
+
 STABLE_S = 30.0
 """A stepper that lived so long is replaced at once; younger ones after a growing pause."""
 
@@ -50,6 +53,8 @@ class _Child:
     pipe: Pipe
     pulse: Pulse
     failure: str = ""
+    serves: bool = False
+    """It has said that it takes requests."""
     born: float = field(default_factory=time.monotonic)
 
 
@@ -98,6 +103,9 @@ class Supervisor:
 
     def _drain(self, child: _Child) -> None:
         assert self._drain_timeout is not None
+        if not self._drain_timeout and not child.serves:  # it imports or connects, and has no agent to tell
+            child.handle.kill()
+            return
         with contextlib.suppress(OSError):  # it is gone already; the next look finds it
             child.pipe.send(("drain", self._drain_timeout))
 
@@ -135,7 +143,10 @@ class Supervisor:
             self._start()
 
     def _overdue(self, now: float) -> bool:
-        return self._drain_timeout is not None and now > self._drain_until + process.GRACE_S + KILL_GRACE_S
+        if self._drain_timeout is None:
+            return False
+        grace_s = KILL_GRACE_S if self._drain_timeout else KILL_SOON_S
+        return now > self._drain_until + process.GRACE_S + grace_s
 
     def _hear(self, child: _Child) -> None:
         try:
@@ -146,7 +157,7 @@ class Supervisor:
                         raise WorkerFailed(text, exit_code=2 if what == "refused" else 1)
                     child.failure = text
                     continue
-                self._served = True
+                self._served = child.serves = True
                 log.info("serving %s as %s", ", ".join(self._settings.env_ids), text)
         except (EOFError, OSError):
             pass  # it is dead or dying; its exit code tells

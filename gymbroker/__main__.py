@@ -1,5 +1,5 @@
 """``python -m gymbroker``."""
 
-from gymbroker.cli import app
+from gymbroker_start import gymbroker
 
-app()
+gymbroker()

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent_worker.errors import RemoteEnvError
+from agent_worker.interrupts import EXIT_INTERRUPTED, interruptible
 from agent_worker.remote import broker_url
 from broker.errors import BrokerError
 from gymbroker import __version__
@@ -58,9 +59,10 @@ def demo(
     from gymbroker.demo import DemoFailed, run_demo
 
     try:
-        run_demo(broker, steps, out)
+        with interruptible():
+            run_demo(broker, steps, out)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        _fail("interrupted", EXIT_INTERRUPTED)
     except (RemoteEnvError, BrokerError, DemoFailed) as error:
         _fail(str(error), 1)
 
@@ -74,7 +76,11 @@ def doctor(
     """Check this machine and the broker, and say what to do about what is wrong."""
     from gymbroker.doctor import examine
 
-    findings = examine(broker_url(broker), timeout)
+    try:
+        with interruptible():
+            findings = examine(broker_url(broker), timeout)
+    except KeyboardInterrupt:
+        _fail("interrupted", EXIT_INTERRUPTED)
     if as_json:
         typer.echo(json.dumps({finding.what: finding.to_json() for finding in findings}))
     else:
@@ -97,7 +103,10 @@ def status(
     from gymbroker.doctor import workers_at
 
     try:
-        workers = workers_at(broker_url(broker), timeout)
+        with interruptible():
+            workers = workers_at(broker_url(broker), timeout)
+    except KeyboardInterrupt:
+        _fail("interrupted", EXIT_INTERRUPTED)
     except BrokerError as error:
         _fail(str(error), 1)
     if as_json:

@@ -123,13 +123,17 @@ def _env_worker(ids: list[str], environment: dict[str, str]) -> Iterator[None]:
     with tempfile.TemporaryFile("w+") as log:
         command = [sys.executable, "-m", "env_worker", "serve", *ids, "--drain-timeout", "5"]
         worker = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
+        how = signal.SIGTERM
         try:
             yield
+        except KeyboardInterrupt:
+            how = signal.SIGINT
+            raise
         except DemoFailed as error:
             log.seek(0)
             raise DemoFailed(f"{error}; the env worker said:\n{log.read()}") from error
         finally:
-            worker.send_signal(signal.SIGTERM)
+            worker.send_signal(how)
             try:
                 worker.wait(STOP_S)
             except subprocess.TimeoutExpired:
