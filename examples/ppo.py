@@ -31,12 +31,12 @@ STEPS, EPOCHS, MINIBATCH = 32, 20, 256
 GAMMA, LAMBDA, CLIP, LEARNING_RATE = 0.98, 0.8, 0.2, 1e-3
 
 
-def make_lanes(env_id: str, num_envs: int, broker: str | None) -> VectorEnv[Any, Any, Any]:
+def make_lanes(env_id: str, num_envs: int, broker: str | None, on_worker_loss: str) -> VectorEnv[Any, Any, Any]:
     """The one difference between local and remote."""
     same_step = AutoresetMode.SAME_STEP
     if broker is None:
         return gymnasium.make_vec(env_id, num_envs, "sync", vector_kwargs={"autoreset_mode": same_step})
-    return gymbroker.make_vec(env_id, num_envs, broker, autoreset_mode=same_step)
+    return gymbroker.make_vec(env_id, num_envs, broker, autoreset_mode=same_step, on_worker_loss=on_worker_loss)
 
 
 class Agent(nn.Module):
@@ -148,11 +148,15 @@ def main(
     total_steps: int = 100_000,
     episodes: int = 20,
     seed: int = 1,
+    on_worker_loss: str = "raise",
 ) -> None:
-    """Train, then evaluate; --broker: in lanes of an env worker there, else in this process."""
+    """Train, then evaluate; --broker: in lanes of an env worker there, else in this process.
+
+    --on-worker-loss: what becomes of it when that worker is lost: raise, truncate or replay.
+    """
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # networks as small as these gain nothing by more
-    lanes = RecordEpisodeStatistics(make_lanes(env_id, num_envs, broker))
+    lanes = RecordEpisodeStatistics(make_lanes(env_id, num_envs, broker, on_worker_loss))
     agent, rollout = Agent(lanes), Rollout(lanes, seed)
     optimizer = torch.optim.Adam(agent.parameters(), lr=LEARNING_RATE, eps=1e-5)
     updates, started = total_steps // (STEPS * num_envs), time.monotonic()

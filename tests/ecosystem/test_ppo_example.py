@@ -11,9 +11,42 @@ import pytest
 from tests.support.commands import ROOT, environment, worker
 
 
-def run(*arguments: str) -> list[str]:
+HUNTED = """
+import sys
+
+import typer
+
+sys.path.insert(0, "examples")
+import ppo
+from tests.support.losing import kill
+
+make = ppo.make_lanes
+
+
+def hunted(*arguments):
+    lanes, steps = make(*arguments), 0
+    step = lanes.step
+
+    def stepping(actions):
+        nonlocal steps
+        steps += 1
+        if steps % 400 == 0:
+            kill(lanes.description)
+        return step(actions)
+
+    lanes.step = stepping
+    return lanes
+
+
+ppo.make_lanes = hunted
+typer.run(ppo.main)
+"""
+"""The example, whose worker is killed before every 400th step."""
+
+
+def run(*arguments: str, program: tuple[str, ...] = ("-W", "error", "examples/ppo.py")) -> list[str]:
     """The lines that it prints, without how fast it was."""
-    command = [sys.executable, "-W", "error", "examples/ppo.py", *arguments]
+    command = [sys.executable, *program, *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=1100, check=False
     )
@@ -35,3 +68,21 @@ def test_it_learns_cartpole_over_rabbitmq(amqp_url, tmp_path):
         *_, last = run("--broker", amqp_url, "--total-steps", "60000")
     print(f"CleanRL-style PPO, CartPole-v1, 8 remote lanes over RabbitMQ: {last}")
     assert float(last.split(": ")[1]) > 450
+
+
+@pytest.mark.timeout(1200)
+def test_it_learns_the_same_to_the_last_digit_while_its_workers_are_killed(amqp_url, tmp_path):
+    few = ("--total-steps", "12800", "--episodes", "8")
+    with worker(amqp_url, tmp_path / "worker.log", "CartPole-v1", processes=2) as one:
+        found = run(*few, "--broker", amqp_url, "--on-worker-loss", "replay", program=("-c", HUNTED))
+        assert one.said.count("killed by SIGKILL") >= 3
+    assert found == run(*few)
+
+
+@pytest.mark.timeout(1200)
+def test_it_learns_while_the_runs_of_killed_workers_are_truncated(amqp_url, tmp_path):
+    with worker(amqp_url, tmp_path / "worker.log", "CartPole-v1", processes=2) as one:
+        many = ("--total-steps", "60000", "--broker", amqp_url, "--on-worker-loss", "truncate")
+        *_, last = run(*many, program=("-c", HUNTED))
+        assert one.said.count("killed by SIGKILL") >= 15
+    assert float(last.split(": ")[1]) > 300  # runs of the evaluation are cut off, too

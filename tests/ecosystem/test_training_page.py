@@ -19,7 +19,7 @@ BLOCKS = {
 
 
 def test_every_section_has_its_block():
-    assert len(BLOCKS) == len(SECTIONS) == 6
+    assert len(BLOCKS) == len(SECTIONS) == 7
 
 
 @pytest.mark.timeout(600)
