@@ -16,7 +16,7 @@ from protocol.messages import Reset
 
 if TYPE_CHECKING:
     from agent_worker.aio_reader import Reader
-    from agent_worker.episode import Opened
+    from agent_worker.opened import Opened
     from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox, Subscription
     from protocol.messages import Message, Request

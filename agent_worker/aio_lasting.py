@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from agent_worker.aio_reader import Reader
     from agent_worker.aio_wish import Prepare
-    from agent_worker.episode import Opened
+    from agent_worker.opened import Opened
     from agent_worker.wish import Wish
     from protocol.description import Description
     from protocol.messages import Request

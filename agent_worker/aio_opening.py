@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from agent_worker.aio_episode import AsyncEpisode
 from agent_worker.aio_line import Line
 from agent_worker.aio_reader import reader_of
-from agent_worker.episode import Episode, Opened
+from agent_worker.episode import Episode
 from agent_worker.errors import NoFreeWorker
+from agent_worker.opened import Opened
 from agent_worker.opening import open_episode
 from broker.errors import BrokerError
 

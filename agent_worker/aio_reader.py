@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from agent_worker.aio_episode import AsyncEpisode
     from agent_worker.aio_line import Line
-    from agent_worker.episode import Opened
+    from agent_worker.opened import Opened
     from agent_worker.wish import Wish
     from broker.port import Arrival
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent_worker.errors import (
@@ -22,6 +21,7 @@ from agent_worker.errors import (
     WorkerLost,
     from_message,
 )
+from agent_worker.opened import Opened, percept_inbox
 from broker import topology
 from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind
@@ -33,8 +33,6 @@ from protocol.rules import PROVISIONAL, TRANSITIONS, State
 if TYPE_CHECKING:
     from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox, Subscription
-    from protocol.agent_dialogue import AgentDialogue
-    from protocol.description import Description
     from protocol.messages import Message, Request
 
 log = logging.getLogger("gymbroker")
@@ -53,26 +51,6 @@ INBOX_S = 5.0
 """How long the broker may take to make a queue."""
 
 NEVER = float("inf")
-
-
-def percept_inbox(connection: Connection, mailbox: Mailbox, dialogue: AgentDialogue, deadline: float) -> Subscription:
-    """The queue that replies come to. Raises ``TopologyMissing`` if no worker has ever been at this broker."""
-    keys = [
-        topology.percept_key(dialogue.episode, connection.incarnation),
-        topology.percept_control_key(dialogue.episode),
-    ]
-    return connection.inbox(topology.PERCEPTS, keys, mailbox, dialogue, prefetch=0, deadline=deadline)
-
-
-@dataclass(frozen=True)
-class Opened:
-    """An episode that a worker has opened for us."""
-
-    connection: Connection
-    mailbox: Mailbox
-    inbox: Subscription
-    dialogue: AgentDialogue
-    description: Description
 
 
 class Episode:

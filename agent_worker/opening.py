@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from agent_worker import joining
 from agent_worker.census import Census
-from agent_worker.episode import Opened, percept_inbox
 from agent_worker.errors import (
     BadKwargs,
     Busy,
@@ -20,6 +19,7 @@ from agent_worker.errors import (
     WorkerLost,
     from_message,
 )
+from agent_worker.opened import Opened, percept_inbox
 from agent_worker.recorded import new_dialogue
 from broker import shared, topology
 from broker.errors import BrokerError, ConnectionLost, TopologyMissing

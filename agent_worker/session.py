@@ -23,7 +23,7 @@ from protocol.messages import Working
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent_worker.episode import Opened
+    from agent_worker.opened import Opened
     from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Mailbox
     from protocol.messages import Message, Request

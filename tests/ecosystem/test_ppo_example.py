@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.commands import ROOT, environment, worker
 
-
 HUNTED = """
 import sys
 
