@@ -27,7 +27,7 @@ SAVED = ROOT / "tests" / "fuzz" / "found"
 PAGE = ROOT / "docs" / "fuzzing.md"
 LINES_S = 600.0
 
-_DONE = re.compile(r"#\d+\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)/")
+_STATUS = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)/")
 _UNITS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 
 
@@ -92,21 +92,26 @@ def fuzz(target: Target, inputs: int) -> Outcome:
     with log.open("w") as sink:
         command = [sys.executable, "-m", "fuzz.run", target.name, str(inputs), str(home), str(SAVED)]
         code = subprocess.run(command, cwd=ROOT, stdout=sink, stderr=sink, check=False).returncode
-    said = log.read_text(errors="replace")
-    done, units = _DONE.search(said), _UNITS.search(said)
-    known = json.loads((home / "findings.json").read_text())
-    if done is None or units is None:
-        known["findings"].append({"key": "ended early", "text": f"exit code {code}, see {log}", "file": ""})
-    edges, features, corpus = map(int, done.groups()) if done else (0, 0, 0)
-    outcome = Outcome(
-        target, int(units[1]) if units else 0, edges, features, corpus, lines(target, home / "corpus"),
-        known["watched"], known["slowest_ms"], known["findings"],
-    )  # fmt: skip
+    outcome = outcome_of(target, home)
+    if code and not outcome.findings:
+        outcome.findings.append({"key": "ended early", "text": f"exit code {code}, see {log}", "file": ""})
     reached, there = outcome.lines
     say(f"{target.name}: {outcome.inputs:,} inputs, {edges} edges, {reached} of {there} lines")
     for finding in outcome.findings:
         say(f"{target.name}: FINDING {finding['key']} {finding['file']}\n{finding['text']}")
     return outcome
+
+
+def outcome_of(target: Target, home: Path) -> Outcome:
+    """What came of a target, or has come of it so far: by what lies in its folder."""
+    said = (home / "log").read_text(errors="replace")
+    known = json.loads((home / "findings.json").read_text())
+    count, edges, features, corpus = map(int, (_STATUS.findall(said) or [(0, 0, 0, 0)])[-1])
+    units = _UNITS.search(said)
+    return Outcome(
+        target, int(units[1]) if units else count, edges, features, corpus, lines(target, home / "corpus"),
+        known["watched"], known["slowest_ms"], known["findings"],
+    )  # fmt: skip
 
 
 def lines(target: Target, corpus: Path) -> tuple[int, int]:

@@ -243,7 +243,8 @@ def _revive_scalar(payload: bytes) -> Any:
         raise ValueError(f"{dtype.name} scalar of {len(payload) - 1} bytes")
     if dtype.kind == "b" and payload[1] > 1:
         raise ValueError(f"bool scalar of value {payload[1]}")
-    return np.frombuffer(payload, dtype, 1, 1)[0]
+    scalar: np.ndarray[Any, Any] = np.ndarray((), dtype, payload, 1)  # half of what frombuffer takes
+    return scalar[()]
 
 
 def _revive_shape(payload: bytes, start: int, limits: Limits) -> tuple[tuple[int, ...], int]:
