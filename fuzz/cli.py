@@ -96,7 +96,7 @@ def fuzz(target: Target, inputs: int) -> Outcome:
     if code and not outcome.findings:
         outcome.findings.append({"key": "ended early", "text": f"exit code {code}, see {log}", "file": ""})
     reached, there = outcome.lines
-    say(f"{target.name}: {outcome.inputs:,} inputs, {edges} edges, {reached} of {there} lines")
+    say(f"{target.name}: {outcome.inputs:,} inputs, {outcome.edges} edges, {reached} of {there} lines")
     for finding in outcome.findings:
         say(f"{target.name}: FINDING {finding['key']} {finding['file']}\n{finding['text']}")
     return outcome

@@ -98,7 +98,9 @@ class Watch:
     def write(self) -> None:
         """Put down what is known."""
         known = {"watched": self.watched, "slowest_ms": self.slowest * 1000, "findings": list(self._found.values())}
-        (self._home / "findings.json").write_text(json.dumps(known))
+        new = self._home / "findings.new"
+        new.write_text(json.dumps(known))
+        new.replace(self._home / "findings.json")  # whole, whenever it is read
 
 
 def _where(error: BaseException) -> str:
