@@ -83,7 +83,8 @@ class _Opening:
     def _run(self) -> None:
         outcome: Opened | BaseException
         try:
-            outcome = self._opener(self._wish, self._given_up)
+            outcome = opened = self._opener(self._wish, self._given_up)
+            self._reader.unclaimed[opened.dialogue] = lambda: self._dismiss(opened)
             self._reader.adopt(outcome)
         except BaseException as error:  # noqa: BLE001 - raised in the coroutine that waits for it
             outcome = error
@@ -106,6 +107,7 @@ class _Opening:
 
     def _dismiss(self, opened: Opened) -> None:
         """Nobody wants it any more."""
+        self._reader.unclaimed.pop(opened.dialogue, None)
         with suppress(BrokerError):
             episode = Episode(self._wish, opened)
             episode._say_close("the agent's task was cancelled")

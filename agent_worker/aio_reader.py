@@ -60,6 +60,8 @@ class Reader:
         self._episodes: dict[object, AsyncEpisode] = {}
         self.lines: dict[str, Line] = {}
         """Who opens an episode of an env now, and who waits for that, by env id."""
+        self.unclaimed: dict[object, Callable[[], None]] = {}
+        """How to end episodes that are open and that no coroutine has heard of yet, by token: maybe none ever does."""
         self._openings = 0
         """Coroutines that open an episode now, or stand in line for that."""
         self._joint: Joint | None = None
@@ -83,6 +85,7 @@ class Reader:
     def add(self, episode: AsyncEpisode) -> None:
         """From now on ``episode.take`` gets its arrivals."""
         self._episodes[episode.token] = episode
+        self.unclaimed.pop(episode.token, None)
 
     def remove(self, episode: AsyncEpisode) -> None:
         """It has ended."""
@@ -137,6 +140,8 @@ class Reader:
         """The loop is closed, or the program ends."""
         for episode in list(self._episodes.values()):
             episode.drop(reason)
+        for dismiss in list(self.unclaimed.values()):
+            dismiss()
 
     # In the reader's own thread.
 

@@ -322,6 +322,30 @@ def test_a_loop_that_is_closed_with_envs_open_frees_their_slots(serve, make):
     run(kept[0].close())
 
 
+def test_an_episode_that_is_open_when_its_loop_has_run_for_the_last_time_is_ended(serve, make):
+    """The loop takes note of it, and is closed before it can tell the coroutine."""
+    one = serve(COUNTING)
+    loop = asyncio.new_event_loop()
+    told = threading.Event()
+
+    def note(callback, *arguments, context=None):
+        told.set()
+
+    async def main():
+        opening = asyncio.ensure_future(make(COUNTING))
+        await asyncio.sleep(0)  # it has begun
+        loop.call_soon_threadsafe = note
+        while not told.is_set():
+            await asyncio.sleep(0.01)
+        return opening
+
+    opening = loop.run_until_complete(main())
+    opening._log_destroy_pending = False
+    assert len(one._stepper.slots) == 1
+    loop.close()
+    eventually(lambda: empty(one), "the slot is free")
+
+
 def test_an_env_that_is_dropped_without_close_frees_its_slot(serve, make):
     one = serve(COUNTING, capacity=8)
 
