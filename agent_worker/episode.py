@@ -140,7 +140,8 @@ class Episode:
         if now >= self._probe_at:
             self._pause = min(2 * self._pause, MAX_PROBE_S)
             self._probe_at = now + self._pause
-            self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
+            for body in self._dialogue.remind():
+                self._connection.send(topology.ACTS, self._key, body)
 
     def _arrived(self, arrival: Arrival) -> Message | None:
         """The reply to the pending request, or None if this was something else. Raises what the worker says."""

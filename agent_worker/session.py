@@ -64,7 +64,10 @@ class Session(Episode):
     def request(self, kind: type[Request], timeout: float, **fields: Any) -> Message:
         """Ask, and wait ``timeout`` seconds at the most for the reply. Raises ``RemoteEnvError``, ``BrokerError``."""
         with self._using:
-            self._send(kind, timeout, fields)
+            try:
+                self._ask(kind, fields)
+            except ConnectionLost as error:
+                self._resume(error, time.monotonic() + timeout)
             return self._wait(timeout)
 
     def send(self, kind: type[Request], timeout: float | None, **fields: Any) -> None:
@@ -74,14 +77,11 @@ class Session(Episode):
         """
         with self._using:
             self._begin(time.monotonic())
-            self._send(kind, timeout, fields)
-
-    def _send(self, kind: type[Request], timeout: float | None, fields: dict[str, Any]) -> None:
-        try:
-            self._ask(kind, fields)
-        except ConnectionLost as error:
-            if timeout is not None:
-                self._resume(error, time.monotonic() + timeout)
+            try:
+                self._ask(kind, fields)
+            except ConnectionLost as error:
+                if timeout is not None:
+                    self._resume(error, time.monotonic() + timeout)
 
     def wait(self, timeout: float) -> Message:
         """Wait (again) for the reply to the request that is pending. Raises ``NothingPending`` if none is."""

@@ -19,7 +19,7 @@ from protocol.compression import COMPRESSIONS
 from protocol.description import Description
 from protocol.env_dialogue import Answer, EnvDialogue
 from protocol.errors import DecodeError, EncodeError, ErrorCode, Fault
-from protocol.messages import Act, Call, Close, Closed, Frame, Make, Percept, Render, Reset, Result, Status
+from protocol.messages import Act, Call, Close, Closed, Frame, Make, Percept, Probe, Render, Reset, Result, Status
 from protocol.rules import State
 from protocol.version import choose
 
@@ -126,7 +126,14 @@ class Episode:
         Over ``memory://`` a Ctrl-C may strike in here, in the thread of the agent: the episode goes on after it.
         """
         try:
-            return self._handle(body)
+            event = self.dialogue.receive(body)
+            if event is None:
+                return None
+            if isinstance(event, Answer):
+                return event.body
+            if isinstance(event, Probe):
+                return self.dialogue.working(self.patience_s if self.dialogue.executing is not None else 0.0)
+            return self._execute(event)
         except KeyboardInterrupt:
             self._interrupted()
             raise
@@ -154,18 +161,12 @@ class Episode:
         except EncodeError as error:
             return self._failed(request, error)
 
-    def _handle(self, body: bytes) -> bytes | None:
-        event = self.dialogue.receive(body)
-        if event is None:
-            return None
-        if isinstance(event, Answer):
-            return event.body
-        if isinstance(event, (Reset, Act, Render, Call, Close)):
-            return self._execute(event)
-        return self.dialogue.working(self.patience_s if self.dialogue.executing is not None else 0.0)  # a probe
-
     def _execute(self, request: Request) -> bytes | None:
         try:
+            if type(request) is Act:
+                self.steps += 1
+                fields = self._hosted.step(request.action)
+                return None if fields is None else self.dialogue.reply(Percept, **fields)
             return self._do(request)
         except KeyboardInterrupt:
             raise
@@ -173,10 +174,7 @@ class Episode:
             return self._failed(request, error)
 
     def _do(self, request: Request) -> bytes | None:
-        if type(request) is Act:
-            self.steps += 1
-            fields = self._hosted.step(request.action)
-            return None if fields is None else self.dialogue.reply(Percept, **fields)
+        """All but the hot one."""
         if type(request) is Reset:
             fields = self._hosted.reset(request)
             return None if fields is None else self.dialogue.reply(Percept, **fields)

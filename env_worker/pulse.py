@@ -22,10 +22,11 @@ class Pulse:
         self.slot: Slot | None = None
         """Whose env it is; known in the stepping process only."""
 
-    def begin(self, slot: Slot) -> None:
-        """An env is called from now on."""
+    def begin(self, slot: Slot) -> float:
+        """An env is called from now on; gives the time of now."""
         self.slot = slot
-        self.shared.value = time.monotonic()
+        now = self.shared.value = time.monotonic()
+        return now
 
     def end(self) -> None:
         """It has returned."""

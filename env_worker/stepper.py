@@ -162,8 +162,7 @@ class Stepper:
                 self._requests.leave()  # somebody has deleted a queue of requests: the next tick declares it anew
 
     def _step(self, slot: Slot, arrival: Arrival) -> None:
-        slot.listened(time.monotonic())
-        self._pulse.begin(slot)
+        slot.listened(self._pulse.begin(slot))
         try:
             reply = slot.episode.handle(arrival.body)
         except KeyboardInterrupt:  # over memory:// it strikes in the agent's thread, and the worker goes on

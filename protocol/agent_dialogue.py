@@ -46,7 +46,9 @@ class AgentDialogue:
         self.ignored: Counter[str] = Counter()
         """What was dropped or refused, by reason."""
         self.unheard: bytes | None = None
-        """Our ``resume``, until the env side is known to have heard it."""
+        """Our ``resume``, until the env side seems to have heard it: it has said ``resume`` after it, or before."""
+        self._proven = True
+        """It has said something else since, and so is known to have heard it."""
         self._former: list[str] = []
         """By what the env side may know us as long as that is so: each broken connection had an incarnation."""
         self._workers = FormerNames()
@@ -58,9 +60,12 @@ class AgentDialogue:
         if self.state is not State.NEW:
             raise LocalProtocolError(f"make is legal in a new episode only, this one is {self.state.value}")
         self._compression = fields.get("compression")
-        return self._send(
-            Make(self.episode, OUTSIDE, self.incarnation, env_id, versions=list(SPOKEN), attempt=attempt, **fields)
+        request = Make(
+            self.episode, OUTSIDE, self.incarnation, env_id, versions=list(SPOKEN), attempt=attempt, **fields
         )
+        body = encode(request)  # may refuse a value; nothing has changed then
+        self.pending = request
+        return body
 
     def ask(self, kind: type[Request], **fields: Any) -> bytes:
         """Bytes of the next numbered request. Then wait for its reply.
@@ -74,13 +79,10 @@ class AgentDialogue:
             raise LocalProtocolError(
                 f"{kind.performative} is not legal while {_name(self.pending)} has no reply: wait, reset or close"
             )
-        body = self._send(kind(self.episode, self._next, self.incarnation, **fields))
-        self._next += 1
-        return body
-
-    def _send(self, request: Request) -> bytes:
+        request = kind(self.episode, self._next, self.incarnation, **fields)
         body = encode(request)  # may refuse a value; nothing has changed then
         self.pending = request
+        self._next += 1
         return body
 
     def repeat(self) -> bytes:
@@ -103,8 +105,8 @@ class AgentDialogue:
         Send all ``resumes()``. Whenever it says ``resume``: send them again if there are any, because they may have
         been lost while both were away, else ``repeat()``.
         """
-        self._former = [*(self._former if self.unheard is not None else ()), self.incarnation]
-        self.incarnation = incarnation
+        self._former = [*(() if self._proven else self._former), self.incarnation]
+        self.incarnation, self._proven = incarnation, False
         if self.pending is not None:
             self.pending = replace(self.pending, incarnation=incarnation)
         self.unheard = self._resume(self._former[-1])
@@ -116,6 +118,13 @@ class AgentDialogue:
         More than one if a ``resume`` was lost with the connection that it was sent on.
         """
         return [self._resume(former) for former in self._former] if self.unheard is not None else []
+
+    def remind(self) -> list[bytes]:
+        """What to send when nothing has come for a while: a ``probe``, and before it ``resumes()`` where it is not sure
+        that one was heard. A ``resume`` of the env side that came twice looks like the answer to one of ours.
+        """
+        unsure = [] if self._proven else [self._resume(former) for former in self._former]
+        return [*unsure, self.probe()]
 
     def _resume(self, former: str) -> bytes:
         return encode(Resume(self.episode, self._next - 1, self.incarnation, former))
@@ -166,7 +175,7 @@ class AgentDialogue:
 
     def _answer(self, message: Message) -> Message | None:
         """From the worker that we are bound to."""
-        self.unheard = None
+        self.unheard, self._proven = None, True
         kind = type(message)
         if kind is Working:
             return message  # it lives: also an answer to a probe where nothing is pending

@@ -43,7 +43,7 @@ class Ended(Exception):
 
 
 class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no types
-    """All methods are called with ``lock`` held, except ``next_timer``."""
+    """All methods are called with ``lock`` held."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
         self.reader = FrameReader(on_content, self._on_frame)
         self._on_open, self._on_end = on_open, on_end
         self._cause: Exception | None = None
+        self.due = math.inf
         self._timers: list[tuple[float, int, list[Callable[[], Any] | None]]] = []
         self._timer_ids = itertools.count()
         super().__init__(
@@ -148,17 +149,11 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
         """End the connection because a Ctrl-C struck in the middle of what must be done whole."""
         self.fail("this process was interrupted while it wrote")
 
-    def next_timer(self) -> float:
-        """When ``run_timers`` has something to do, in seconds of ``time.monotonic``."""
-        try:
-            return self._timers[0][0]
-        except IndexError:
-            return math.inf
-
     def run_timers(self) -> None:
         """Call what is due: heartbeats, and the ends of waits for them."""
         while self._timers and self._timers[0][0] <= time.monotonic() and not self.ended:
             callback = heapq.heappop(self._timers)[2][0]
+            self.due = self._timers[0][0] if self._timers else math.inf
             if callback is not None:
                 callback()
 
@@ -195,6 +190,7 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
     def _adapter_call_later(self, delay: float, callback: Callable[[], Any]) -> object:
         cell: list[Callable[[], Any] | None] = [callback]
         heapq.heappush(self._timers, (time.monotonic() + delay, next(self._timer_ids), cell))
+        self.due = self._timers[0][0]
         return cell
 
     def _adapter_remove_timeout(self, timeout_id: Any) -> None:

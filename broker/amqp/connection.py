@@ -19,7 +19,6 @@ from broker.port import Arrival, Kind, Receipt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broker.amqp.channel import Channel
     from broker.amqp.mailbox import AmqpMailbox
     from broker.port import Mailbox
 
@@ -128,27 +127,20 @@ class AmqpConnection(Consuming):
         self.written()
 
     def _ack(self, arrival: Arrival) -> bytes:
-        """The frames that are due when it is settled."""
-        tag, channel = self._take_tag(arrival)
-        if not tag:
+        """The frames that are due when it is settled. A second ack would close the channel."""
+        tag, channel = arrival.tag, arrival.source
+        if not tag or channel.adapter is not self.adapter or channel.error is not None:
             return b""
+        arrival.tag = 0
         return framing.ack(channel.number, tag) if channel.acks is None else channel.acks.settle(tag)
 
     def _reject(self, arrival: Arrival) -> bytes:
         """The frame that gives it back."""
-        tag, channel = self._take_tag(arrival)
-        if not tag:
-            return b""
-        return framing.requeue(channel.number, tag) if channel.acks is None else channel.acks.reject(tag)
-
-    def _take_tag(self, arrival: Arrival) -> tuple[int, Channel]:
-        """Delivery tag, and its channel; 0 if there is nothing to settle here: a second ack would close the channel."""
         tag, channel = arrival.tag, arrival.source
-        if tag and (channel.adapter is not self.adapter or channel.error is not None):
-            tag = 0
-        if tag:
-            arrival.tag = 0
-        return tag, channel
+        if not tag or channel.adapter is not self.adapter or channel.error is not None:
+            return b""
+        arrival.tag = 0
+        return framing.requeue(channel.number, tag) if channel.acks is None else channel.acks.reject(tag)
 
     def _head(self, exchange: str, key: str) -> bytes:
         if len(self._heads) >= MOST_KEYS:

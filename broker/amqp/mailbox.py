@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from broker.amqp.pump import Waiter
+from broker.errors import again
 from broker.joining import refuse_chains
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ class AmqpMailbox(Waiter):
         connection, items = self.connection, self.items
         while True:
             if not items:
-                connection.check()
-                if connection.wait(self, deadline):
+                if connection.refusal is not None:
+                    raise again(connection.refusal)
+                connection.pump.wait(self, deadline)
+                if items or connection.refusal is not None or time.monotonic() < deadline:
                     continue
                 return None
             arrival: Arrival = items.popleft()

@@ -29,11 +29,13 @@ DRAIN_POLL_S = 0.1
 
 
 class Engine(Protocol):
-    """What is pumped. All methods are called with its lock held, except ``next_timer``."""
+    """What is pumped. All methods are called with its lock held."""
 
     lock: threading.Lock
     wire: Wire
     ended: bool
+    due: float
+    """When ``run_timers`` has something to do."""
 
     def read(self) -> None:
         """Take in what the socket has. A failure ends the connection; it is not raised."""
@@ -43,9 +45,6 @@ class Engine(Protocol):
 
     def run_timers(self) -> None:
         """Call what is due."""
-
-    def next_timer(self) -> float:
-        """When ``run_timers`` has something to do."""
 
     def fail(self, reason: str) -> None:
         """End the connection."""
@@ -63,7 +62,8 @@ class Waiter:
     def put(self, item: Arrival | Any) -> None:
         """From any thread."""
         self.items.append(item)
-        self.alarm.ring()
+        if self.alarm.armed:
+            self.alarm.ring()
 
 
 class Pump:
@@ -189,8 +189,9 @@ class Pump:
         if bool(engine.wire.backlog) is not self._for_output:
             self._for_output = not self._for_output
             self._poll.modify(engine.wire.fd, select.POLLIN | select.POLLOUT if self._for_output else select.POLLIN)
-        timer = engine.next_timer()
-        events = self._poll.poll(max(min(deadline, timer) - now, 0.0) * 1000)
+        timer = engine.due
+        until = deadline if deadline < timer else timer
+        events = self._poll.poll((until - now) * 1000 if until > now else 0)
         if events:
             with engine.lock:
                 if events[0][1] & ~select.POLLOUT:

@@ -426,6 +426,43 @@ def test_an_agent_may_come_back_any_number_of_times_while_its_env_side_is_away(b
     assert len(pair.executed) == 2
 
 
+def test_a_resume_of_the_env_side_that_came_twice_is_no_proof_that_ours_was_heard():
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)  # lost, as all that the agent says next
+    pair.agent.reconnect("d" * 16)
+    word = pair.env.reconnect("e" * 16)
+    for _ in range(2):
+        assert isinstance(pair.agent.receive(word), Resume)
+    assert pair.execute(pair.agent.repeat()) is None, "the env side knows the agent by another name"
+    assert wait(pair) == 1
+    assert pair.agent.remind() == [pair.agent.probe()]
+
+
+def wait(pair: Pair) -> int:
+    """What a shell does while it waits, on a line that loses nothing any more; the number of the reply."""
+    to_env = pair.agent.remind()
+    while to_env:
+        event = pair.env.receive(to_env.pop(0))
+        if isinstance(event, Answer):
+            said = event.body
+        elif isinstance(event, Probe):
+            said = pair.env.working(0.0)
+        elif event is None:
+            continue
+        else:
+            pair.executed.append(event)
+            said = pair.env.reply(REPLY[type(event)], **FIELDS[REPLY[type(event)]])
+        heard = pair.agent.receive(said)
+        if isinstance(heard, Resume):
+            to_env += pair.agent.resumes()
+        if isinstance(heard, (Resume, Working)) and pair.agent.unheard is None and pair.agent.pending is not None:
+            to_env.append(pair.agent.repeat())
+        elif isinstance(heard, tuple(REPLY.values())):
+            return heard.step_id
+    raise AssertionError("the agent waits for ever")
+
+
 def test_a_resume_of_a_stranger_takes_nothing_over():
     pair = Pair()
     assert pair.env.receive(encode(Resume(EPISODE, 0, "d" * 16, "c" * 16))) is None
@@ -476,3 +513,5 @@ def test_no_schedule_of_losses_repeats_and_reorderings_steps_twice_or_shows_a_wr
     assert executed == sorted(set(executed)), "a step was executed twice or out of order"
     assert answered == sorted(set(answered)), "a reply was shown twice or out of order"
     assert set(answered) <= set(asked)
+    if pair.agent.pending is not None:
+        assert wait(pair) == asked[-1]
