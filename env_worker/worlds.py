@@ -57,7 +57,7 @@ class Worlds:
         """Requests for worlds that can be neither hosted nor reached at the moment."""
         self._refuse_at: dict[str, float] = {}
         """When to refuse such a request, by episode."""
-        self.over: deque[str] = deque(maxlen=1024)
+        self.over: deque[str] = deque(maxlen=512)
         """Episodes of seats that have ended on this connection: a ``make`` may come twice, also after its end."""
 
     @property

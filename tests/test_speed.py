@@ -28,14 +28,14 @@ from tests.protocol.examples import AGENT, EPISODE, WORKER
 ROOM = 1.8
 """How many times the recorded ratio a ratio may be."""
 
-RECORDED = {"encode": 0.51, "decode": 0.66, "dialogue": 1.82}
+RECORDED = {"encode": 0.15, "decode": 0.21, "dialogue": 0.71}
 """Time of one act and its percept, in times of ``reference``."""
 
-CALLS = 183
+CALLS = 132
 """Python and C calls of one step over memory://, of agent and worker together, with an env that does nothing."""
 
-PEAK = 264_000
-"""Bytes that one such step needs at most at a time, 256 KiB of them for the buffer of a msgpack.Packer."""
+PEAK = 6_000
+"""Bytes that one such step needs at most at a time."""
 
 BODIES = 3.1
 """How many times the size of its frames a step of 16 lanes of frames needs at most at a time."""

@@ -143,7 +143,7 @@ class AmqpConnection(Consuming):
         return framing.requeue(channel.number, tag) if channel.acks is None else channel.acks.reject(tag)
 
     def _head(self, exchange: str, key: str) -> bytes:
-        if len(self._heads) >= MOST_KEYS:
+        if len(self._heads) >= MOST_KEYS + len(self._watched):
             self._heads.clear()
         head = framing.publish_head(self._sending.number, exchange, topology.shortstr(key))
         self._heads[exchange, key] = head

@@ -22,7 +22,8 @@ MUTE_S = 2.0
 REFUSED_MUTE_S = 5.0
 """How long nothing is announced at all after the broker refused to take an announcement."""
 
-MOST_KEYS = 4096
+MOST_KEYS = 512
+"""So many keys are remembered of those that nobody says they are done with."""
 
 
 class Pending:

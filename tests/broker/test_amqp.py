@@ -14,6 +14,7 @@ import pytest
 import broker
 from broker import Kind, Receipt, topology
 from broker.amqp import framing
+from broker.amqp.publisher import MOST_KEYS
 from tests.broker.site import bodies, eventually, quiet, soon
 from tools.rabbit import free_ports
 
@@ -227,3 +228,20 @@ def test_an_idle_connection_acks_what_it_kept_back(site, monkeypatch):
     assert written == []
     site.env.settle_idle()
     assert [framing.SETTLE.unpack(one)[3] for one in written] == [framing.ACK]
+
+
+def test_nothing_is_kept_of_the_keys_of_dialogues_that_are_over(site):
+    heads, mailbox = vars(site.env)["_heads"], site.env.mailbox()
+    for number in range(3):
+        site.env.watch(f"over.{number}", mailbox, "token")
+        site.env.send(topology.PERCEPTS, f"over.{number}", b"percept")
+        assert len(heads) == 1
+        site.env.unwatch(f"over.{number}")
+    assert not heads
+
+
+def test_of_keys_that_nobody_watches_a_bounded_number_is_remembered(site):
+    heads = vars(site.env)["_heads"]
+    for number in range(MOST_KEYS + 10):
+        site.env.send(topology.PERCEPTS, f"stranger.{number}", b"refused")
+    assert len(heads) <= MOST_KEYS
