@@ -19,11 +19,13 @@ import numpy as np
 from gymnasium import spaces
 
 from tests.faults.journal import FOLDER, Journal
+from tests.support.commands import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ENV_ID = "GYMBROKER_FAULTS_ENV"
+HELD_S = 300.0
 _journal: Journal | None = None
 
 
@@ -33,6 +35,11 @@ def journal() -> Journal:
     if _journal is None:
         _journal = Journal(Path(os.environ[FOLDER]), "env")
     return _journal
+
+
+def go(folder: Path, token: str) -> Path:
+    """The file that lets a held request be done."""
+    return folder / f"go-{token}"
 
 
 def digest_after(digest: int, serial: int) -> int:
@@ -73,13 +80,20 @@ class Journaled(gymnasium.Env):
         token: name of the episode in the journals.
         size: numbers of payload, to make messages large.
         slow: seconds that a request takes, by its serial as text.
+        held: request, as text, that is not done before the rig says ``go``.
         die: what becomes of the process at the request of that serial, as text: SIGKILL ``before`` or ``after`` it is
             executed; or one of ``PERISH``, before. At ``make``: SIGKILL when the env is made.
     """
 
     def __init__(
-        self, token: str, size: int = 0, slow: dict[str, float] | None = None, die: dict[str, str] | None = None
+        self,
+        token: str,
+        size: int = 0,
+        slow: dict[str, float] | None = None,
+        held: str = "",
+        die: dict[str, str] | None = None,
     ) -> None:
+        self._held = held
         self.observation_space = spaces.Box(0, 2**63 - 1, (2 + size,), np.int64)
         self.action_space = spaces.Box(0, 2**62, (1,), np.int64)
         self._token, self._size, self._slow, self._die = token, size, slow or {}, die or {}
@@ -99,6 +113,8 @@ class Journaled(gymnasium.Env):
         self._fail(serial, "before")
         journal().write("begin", self._token, instance=self._instance, serial=serial)
         time.sleep(self._slow.get(str(serial), 0.0))
+        if str(serial) == self._held:
+            eventually(go(Path(os.environ[FOLDER]), self._token).exists, "the rig says go", HELD_S)
         self._digest = digest_after(self._digest, serial)
         journal().write("did", self._token, instance=self._instance, serial=serial, digest=self._digest)
         self._fail(serial, "after")

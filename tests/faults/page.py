@@ -18,7 +18,8 @@ hold is *violated*.
 `tests/faults` is the rig; `FAULTS_ARGS="--only F9 --trials 20"` runs single rows.
 
 *At most*: the upper bound of the share of violations with 95 % confidence (3 / trials where there were none). *Detect*:
-from the fault until somebody is told, or begins to connect again. *Recover*: until steps go on, or the slot is free.
+from the fault until somebody is told, or begins to connect again. *Recover*: from its
+end until steps go on, or the slot is free.
 Other figures are medians, with the greatest in brackets. The bounds are scaled down (lease 1 s, window 1 s, heartbeats
 as each row says), and a machine that does something else meanwhile makes all of it slower.
 """

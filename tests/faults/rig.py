@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.faults import journal
 from tests.faults.checker import Violation, check
+from tests.faults.envs import go
 from tests.faults.processes import Agent, Outcome, Worker, alive, open_files
 from tests.faults.proxy import Proxy
 from tests.support.commands import eventually
@@ -165,6 +166,15 @@ class Stage:
         log = self.folder / f"agent-{next(self._numbers)}.log"
         self.agents.append(Agent(self.folder, self.env_id, url or self.url(), log))
         return self.agents[-1]
+
+    def wait_begun(self, token: str, serial: int) -> None:
+        """Wait until the env executes a request."""
+        begun = lambda: any((one.event, one.serial) == ("begin", serial) for one in self.entries(token))  # noqa: E731
+        eventually(begun, f"request {serial} begins", ANSWER_S)
+
+    def go(self, token: str) -> None:
+        """Let a request that is held be done."""
+        go(self.folder, token).touch()
 
     def close_connections(self, reason: str) -> None:
         """Let the broker close all connections."""

@@ -16,7 +16,6 @@ from tests.support.commands import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.processes import Outcome
     from tests.faults.rig import Stage, Trial
 
 LONG = {"step_timeout": 180.0, "reconnect_timeout": 180.0}
@@ -25,27 +24,30 @@ LONG = {"step_timeout": 180.0, "reconnect_timeout": 180.0}
 GOES_ON = "both sides come back, the run goes on with the same `step_id`; no 405"
 
 
-def _through(stage: Stage, trial: Trial, fault: Callable[[], None], slow_s: float = 0.0) -> Outcome:
-    """An episode that steps when ``fault`` strikes and ends, and goes on."""
+def _through(stage: Stage, trial: Trial, fault: Callable[[], None], *, in_step: bool = False) -> None:
+    """An episode that goes on after ``fault``, which returns when it is over. ``in_step``: it strikes during a step.
+
+    A second one is idle meanwhile.
+    """
     agent = stage.agents[0]
-    slow = {"2": slow_s} if slow_s else {}
-    token = trial.open(agent, timeouts=LONG, slow=slow)
+    token = trial.open(agent, timeouts=LONG, held="2" if in_step else "")
     idle = trial.open(agent, timeouts=LONG)
     trial.play(agent, token, 1)
-    if slow_s:
+    if in_step:
         agent.begin(token, "step")
-    struck = time.monotonic()
+        stage.wait_begun(token, 2)
     fault()
-    if not slow_s:
+    over = time.monotonic()
+    if in_step:
+        stage.go(token)
+    else:
         agent.begin(token, "step")
-    outcome = trial.await_(agent, token)
-    trial.recover_s = outcome.at - struck
+    trial.recover_s = trial.await_(agent, token).at - over
     trial.play(agent, token, 3)
     trial.play(agent, idle, 2)
     for one in (token, idle):
         trial.close(agent, one)
     _no_405(stage, trial)
-    return outcome
 
 
 def _no_405(stage: Stage, trial: Trial) -> None:
@@ -73,7 +75,7 @@ def broker_killed_in_step(stage: Stage, trial: Trial) -> None:
         stage.rabbit.kill()
         stage.rabbit.start()
 
-    _through(stage, trial, fault, slow_s=1.0)
+    _through(stage, trial, fault, in_step=True)
 
 
 def _first_back(stage: Stage, trial: Trial, late: str) -> None:
@@ -89,7 +91,7 @@ def _first_back(stage: Stage, trial: Trial, late: str) -> None:
         eventually(lambda: len(other.accepted) > seen or time.monotonic() > started + 1, "the other side is back")
         threading.Timer(3.0, proxy.accept).start()
 
-    _through(stage, trial, fault, slow_s=0.5)
+    _through(stage, trial, fault, in_step=True)
 
 
 @row("F9c", "the same; the agent is back 3 s before the worker", GOES_ON, 2, behind_proxies)
@@ -157,7 +159,7 @@ def broker_late(stage: Stage, trial: Trial) -> None:
 @row("F13", "`rabbitmqctl close_all_connections`", GOES_ON, 6)
 def connections_closed(stage: Stage, trial: Trial) -> None:
     """In the middle of a step."""
-    _through(stage, trial, lambda: stage.close_connections("matrix F13"), slow_s=1.0)
+    _through(stage, trial, lambda: stage.close_connections("matrix F13"), in_step=True)
 
 
 @row("F13b", "`rabbitmqctl close_all_connections` between two steps", GOES_ON, 6)
@@ -186,7 +188,7 @@ def flapping(stage: Stage, trial: Trial) -> None:
         for side in ("worker", "agent"):
             stage.proxy(side).disarm()
 
-    _through(stage, trial, fault, slow_s=0.2)
+    _through(stage, trial, fault, in_step=True)
     made = [(len(one) - had) / 4.0 for one, had in zip(accepted, before, strict=True)]
     trial.figures["connections a second"] = max(made)
     trial.expect(max(made) < 15, f"connections a second by worker and agent: {made}")

@@ -204,11 +204,11 @@ def _held(stage: Stage, trial: Trial, side: str, seconds: float) -> None:
     agent, proxy = stage.agents[0], stage.proxy(side)
     token = trial.open(agent, timeouts={"resume_window": PATIENT_S})
     trial.play(agent, token, 1)
-    struck = time.monotonic()
     proxy.hold()
     agent.begin(token, "step")
     time.sleep(seconds)
     proxy.release()
-    trial.recover_s = trial.await_(agent, token).at - struck
+    released = time.monotonic()
+    trial.recover_s = trial.await_(agent, token).at - released
     trial.play(agent, token, 2)
     trial.close(agent, token)

@@ -137,14 +137,14 @@ def agent_stopped(stage: Stage, trial: Trial) -> None:
     token = trial.open(agent, slow={"1": 0.5})
     agent.begin(token, "step")
     os.kill(agent.pid, signal.SIGSTOP)
-    stopped = time.monotonic()
     try:
         time.sleep(3.0)
         depth = stage.count("messages", ".percept.")
     finally:
         os.kill(agent.pid, signal.SIGCONT)
+    resumed = time.monotonic()
     trial.expect(depth <= 10, f"{depth} messages wait in its queue")
     trial.figures["messages waiting"] = depth
-    trial.recover_s = trial.await_(agent, token).at - stopped
+    trial.recover_s = trial.await_(agent, token).at - resumed
     trial.play(agent, token, 2)
     trial.close(agent, token)

@@ -34,12 +34,6 @@ def _stepper_of(stage: Stage, token: str) -> int:
     return next(entry.pid for entry in stage.entries(token) if entry.event == "made")
 
 
-def _begun(stage: Stage, token: str, serial: int) -> None:
-    """Wait until the env executes a request."""
-    begun = lambda: any(one.event == "begin" and one.serial == serial for one in stage.entries(token))  # noqa: E731
-    eventually(begun, f"request {serial} begins")
-
-
 @row("F1", "kill -9 of a stepper between two steps", LOST, 20, only_agent)
 def killed_idle(stage: Stage, trial: Trial) -> None:
     """The agent finds it at its next request."""
@@ -60,7 +54,7 @@ def killed_in_step(stage: Stage, trial: Trial) -> None:
     agent, worker = stage.agents[0], stage.fresh()
     token = trial.open(agent, worker, slow={"1": 60.0})
     agent.begin(token, "step")
-    _begun(stage, token, 1)
+    stage.wait_begun(token, 1)
     killed = time.monotonic()
     os.kill(_stepper_of(stage, token), signal.SIGKILL)
     outcome = trial.await_(agent, token, error="WorkerLost")
@@ -167,14 +161,13 @@ def stands_still(stage: Stage, trial: Trial) -> None:
     token = trial.open(agent)
     pid = _stepper_of(stage, token)
     os.kill(pid, signal.SIGSTOP)
-    stopped = time.monotonic()
     try:
         agent.begin(token, "step")
         time.sleep(1.5)
     finally:
         os.kill(pid, signal.SIGCONT)
-    outcome = trial.await_(agent, token)
-    trial.recover_s = outcome.at - stopped
+    resumed = time.monotonic()
+    trial.recover_s = trial.await_(agent, token).at - resumed
     trial.play(agent, token, 2)
     trial.close(agent, token)
 
