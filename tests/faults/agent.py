@@ -47,7 +47,7 @@ class Player(threading.Thread):
             now = time.monotonic()
             self._say({**answer, "serial": self._serial, "took_s": now - started, "at": now})
 
-    def open(self, env_id: str, broker: str, kwargs: dict[str, Any], **timeouts: float) -> None:
+    def open(self, env_id: str, broker: str, kwargs: dict[str, Any], **timeouts: Any) -> None:
         """Open the episode."""
         self._step_timeout = timeouts["step_timeout"]
         bound = timeouts["make_timeout"] + GRACE_S
@@ -62,7 +62,7 @@ class Player(threading.Thread):
 
     def reset(self) -> None:
         """One reset."""
-        self._ask(lambda serial: self._env.reset(options={"serial": serial})[0])
+        self._ask(lambda serial: self._env.reset(seed=1, options={"serial": serial})[0])
 
     def step(self) -> None:
         """One step."""

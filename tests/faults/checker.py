@@ -1,6 +1,6 @@
 """The invariants, over the journals of both sides. Pure: entries in, violations out.
 
-once     no request is executed twice, whatever becomes of its reply
+once     no request is executed twice, whatever becomes of its reply (where a lost worker's run is replayed: by one env)
 order    what an agent saw is what one env did, in order; what is missing was an error to the agent
 ended    each open ends in an explicit end or error; each env is closed, or its process is dead
 bounded  no wait takes longer than its bound
@@ -33,8 +33,8 @@ class Violation:
         return f"{self.invariant}: {self.text}"
 
 
-def check(entries: Iterable[Entry], slack_s: float = SLACK_S) -> list[Violation]:
-    """All violations in the journals of one or more episodes."""
+def check(entries: Iterable[Entry], slack_s: float = SLACK_S, *, replays: bool = False) -> list[Violation]:
+    """All violations in the journals of one or more episodes. ``replays``: a lost worker's run may be done again."""
     episodes: dict[str, list[Entry]] = defaultdict(list)
     dead: set[int] = set()
     found: list[Violation] = []
@@ -48,16 +48,16 @@ def check(entries: Iterable[Entry], slack_s: float = SLACK_S) -> list[Violation]
     for token, told in episodes.items():
         agent = [entry for entry in told if entry.side == "agent"]
         env = [entry for entry in told if entry.side == "env"]
-        found += _once(token, env) + _order(token, agent, env) + _bounded(token, agent, dead, slack_s)
+        found += _once(token, env, replays=replays) + _order(token, agent, env) + _bounded(token, agent, dead, slack_s)
         found += _ended(token, agent, env, dead)
     return found
 
 
-def _once(token: str, env: Sequence[Entry]) -> list[Violation]:
-    begun = Counter(entry.serial for entry in env if entry.event == "begin")
+def _once(token: str, env: Sequence[Entry], *, replays: bool) -> list[Violation]:
+    begun = Counter((entry.serial, entry.instance if replays else "") for entry in env if entry.event == "begin")
     return [
         Violation("once", f"{token}: request {serial} was executed {count} times")
-        for serial, count in begun.items()
+        for (serial, _), count in begun.items()
         if count > 1
     ]
 

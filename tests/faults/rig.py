@@ -58,6 +58,8 @@ class Trial:
     """From the fault to when somebody was told."""
     recover_s: float | None = None
     """From the fault to when steps went on."""
+    replays: bool = False
+    """Its agent has a lost worker's run replayed."""
     figures: dict[str, float] = field(default_factory=dict)
     """What else was measured, by its name."""
 
@@ -83,9 +85,12 @@ class Trial:
         return outcome
 
     def open(
-        self, agent: Agent, worker: Worker | None = None, *, timeouts: dict[str, float] | None = None, **kwargs: Any
+        self, agent: Agent, worker: Worker | None = None, *, timeouts: dict[str, Any] | None = None, **kwargs: Any
     ) -> str:
-        """Open an episode, at ``worker`` if that has an env id of its own, and reset it; gives its token."""
+        """Open an episode, at ``worker`` if that has an env id of its own, and reset it; gives its token.
+
+        ``timeouts``, and other arguments of the agent's own; ``kwargs`` are those of the env.
+        """
         token = self.token()
         fields = {**TIMEOUTS, **(timeouts or {}), **({"env_id": worker.env_id} if worker else {})}
         self.do(agent, token, "open", kwargs=kwargs, **fields)
@@ -209,7 +214,8 @@ class Stage:
         """The violations that the journals show now."""
         entries = journal.read(self.folder, trial.tokens)
         dead = {entry.pid for entry in entries if not alive(entry.pid)}
-        return check([*entries, *(journal.Entry(0.0, "rig", pid, "died") for pid in dead)])
+        deaths = [journal.Entry(0.0, "rig", pid, "died") for pid in dead]
+        return check([*entries, *deaths], replays=trial.replays)
 
     def look_at_files(self) -> None:
         """Note how many files the processes have open; ``left`` compares."""

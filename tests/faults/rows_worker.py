@@ -73,6 +73,29 @@ def killed_before_reply(stage: Stage, trial: Trial) -> None:
     trial.close(agent, token)
 
 
+@row(
+    "F1r",
+    'kill -9 of a stepper in the middle of a step, `on_worker_loss="replay"`',
+    "the run goes on at another stepper, to the same digest; nothing done twice by one env",
+    8,
+    only_agent,
+)
+def replayed(stage: Stage, trial: Trial) -> None:
+    """The agent asks all again since its seeded reset."""
+    agent, worker = stage.agents[0], stage.fresh(processes=2)
+    trial.replays = True
+    token = trial.open(agent, worker, timeouts={"on_worker_loss": "replay"}, held="6")
+    trial.play(agent, token, 5)
+    agent.begin(token, "step")
+    stage.wait_begun(token, 6)
+    killed = time.monotonic()
+    os.kill(_stepper_of(stage, token), signal.SIGKILL)
+    stage.go(token)
+    trial.recover_s = trial.await_(agent, token).at - killed
+    trial.play(agent, token, 3)
+    trial.close(agent, token)
+
+
 @row("F1c", "kill -9 of the supervisor of a worker", f"its steppers end at once; {LOST}", 8, only_agent)
 def supervisor_killed(stage: Stage, trial: Trial) -> None:
     """Nobody would watch over them any more."""

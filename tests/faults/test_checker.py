@@ -38,8 +38,8 @@ GOOD = [
 ]  # fmt: skip
 
 
-def found_in(*entries, slack_s=0.0):
-    return {one.invariant for one in check(entries, slack_s)}
+def found_in(*entries, slack_s=0.0, replays=False):
+    return {one.invariant for one in check(entries, slack_s, replays=replays)}
 
 
 def without(event, serial=-1):
@@ -61,6 +61,12 @@ def test_a_request_that_is_executed_twice_is_found():
 def test_a_request_that_two_envs_execute_is_found():
     second = [env(2.2, "made", instance="b"), env(2.25, "begin", 1, "b"), env(3.1, "closed", instance="b")]
     assert found_in(*GOOD, *second) == {"once"}
+
+
+def test_a_replay_may_execute_in_another_env_what_was_executed_and_not_in_the_same():
+    second = [env(2.2, "made", instance="b"), env(2.25, "begin", 1, "b"), env(3.1, "closed", instance="b")]
+    assert found_in(*GOOD, *second, replays=True) == set()
+    assert found_in(*GOOD, env(2.25, "begin", 1), replays=True) == {"once"}
 
 
 def test_what_no_env_did_is_found():
