@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import enum
 import random
-import re
 import socket
 import struct
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tests.faults.amqp_frames import Cutter, Pieces, Unit
 from tools.rabbit import free_ports
@@ -25,10 +23,7 @@ from tools.rabbit import free_ports
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Way = Literal["up", "down"]
-"""``up``: from the client to the broker."""
-
-Deed = Literal["delay", "cut", "reset", "blackhole", "duplicate", "corrupt", "drop", "replay"]
+    from tests.faults.faults import Fault, Way
 
 
 class Mark(enum.Enum):
@@ -40,50 +35,6 @@ class Mark(enum.Enum):
 
 REACH_S = 0.02
 """A reset overtakes what was written just before it, unless that has reached the other end."""
-
-
-@dataclass
-class Fault:
-    """What happens to the ``nth`` unit named ``on`` (of a ``basic.publish`` to that exchange, ...) of one direction.
-
-    delay      it and all that follows comes ``seconds`` later
-    cut        its first ``after`` bytes pass, then the connection is reset at both ends
-    reset      the same with nothing of it
-    blackhole  neither it nor anything after it passes this way; the connection stays open
-    duplicate  it passes twice
-    corrupt    a byte of its body is another one
-    drop       it does not pass; all else does
-    replay     it passes, and once more after the next of its kind
-    """
-
-    way: Way
-    on: str
-    deed: Deed
-    nth: int = 1
-    exchange: str = ""
-    """Empty: any."""
-    seconds: float = 0.0
-    after: int = 0
-    key: str = ""
-    """Regular expression that its routing key must match; empty: any."""
-    always: bool = False
-    """It strikes at each from the ``nth`` on, until ``disarm``."""
-    fired: threading.Event = field(default_factory=threading.Event)
-    fired_at: float = 0.0
-    _seen: int = 0
-
-    def hits(self, way: Way, unit: Unit) -> bool:
-        """Whether it strikes this unit. Counts."""
-        if (self.fired.is_set() and not self.always) or way != self.way or unit.name != self.on:
-            return False
-        if (self.exchange and unit.exchange != self.exchange) or not re.search(self.key, unit.key):
-            return False
-        self._seen += 1
-        if self._seen < self.nth:
-            return False
-        self.fired_at = time.monotonic()
-        self.fired.set()
-        return True
 
 
 class _Link:

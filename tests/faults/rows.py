@@ -83,6 +83,16 @@ def worker_and_agent(stage: Stage) -> None:
     stage.agents[0].ready()
 
 
+def only_agent(stage: Stage) -> None:
+    """Each trial has a worker of its own."""
+    stage.agent().ready()
+
+
+def only_worker(stage: Stage) -> None:
+    """Each trial has an agent of its own."""
+    stage.worker().ready()
+
+
 def behind_proxies(stage: Stage) -> None:
     """One worker and one agent, each behind a proxy of its own."""
     stage.worker(url=stage.url(stage.proxy("worker")))

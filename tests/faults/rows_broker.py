@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.proxy import Fault
+from tests.faults.faults import Fault
 from tests.faults.rig import TIMEOUTS
 from tests.faults.rows import behind_proxies, row
 from tests.support.commands import eventually

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.proxy import Fault
+from tests.faults.faults import Fault
 from tests.faults.rig import TIMEOUTS, new_env_id
-from tests.faults.rows import row
-from tests.faults.rows_worker import only_agent, only_worker
+from tests.faults.rows import only_agent, only_worker, row
 from tests.support.commands import eventually
 
 if TYPE_CHECKING:

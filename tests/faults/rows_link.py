@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.proxy import Fault
+from tests.faults.faults import Fault
 from tests.faults.rig import PATIENT_S
 from tests.faults.rows import behind_proxies, row
 

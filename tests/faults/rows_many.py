@@ -7,8 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.faults.rig import TIMEOUTS
-from tests.faults.rows import row
-from tests.faults.rows_worker import only_agent
+from tests.faults.rows import only_agent, row
 from tests.support.commands import eventually
 
 if TYPE_CHECKING:

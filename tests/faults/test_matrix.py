@@ -7,7 +7,7 @@ import pytest
 from tests.faults import matrix, rows
 from tests.faults.rig import Rig
 
-QUICK = ["F2", "F3", "F6", "F13", "F16d", "F17e", "F29", "F31"]
+QUICK = ["F2", "F3", "F6", "F13", "F17b", "F17e", "F29", "F30"]
 
 
 @pytest.fixture(scope="module")

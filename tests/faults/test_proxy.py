@@ -11,7 +11,8 @@ from broker import connect, topology
 from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind
 from tests.faults.amqp_frames import Cutter
-from tests.faults.proxy import Fault, Proxy
+from tests.faults.faults import Fault
+from tests.faults.proxy import Proxy
 from tests.support.commands import eventually
 
 if TYPE_CHECKING:
