@@ -93,9 +93,9 @@ def test_an_env_that_hangs_keeps_neither_side(struck, rabbit):
     serving.wait_for(lambda: "is open" in serving.err, "an episode is open")
     ended = agent.strike()
     assert (ended.wrong, ended.code) == ("", 130)
-    children = f"/proc/{serving.process.pid}/task/{serving.process.pid}/children"
-    steppers = [int(child) for child in Path(children).read_text().split()]
+    listed = Path(f"/proc/{serving.process.pid}/task/{serving.process.pid}/children")
+    children = listed.read_text().split()
     ended = serving.strike()
     assert (ended.wrong, ended.code) == ("", 0)
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in steppers)
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), "none of its children is left")
     eventually(lambda: not left_behind(rabbit.ctl, served=True), "no queue of an episode is left")
