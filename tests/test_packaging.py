@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"protocol", "broker", "env_worker", "agent_worker", "gymbroker"}
+START = "gymbroker_start.py"
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -34,7 +35,7 @@ def wheel(tmp_path_factory):
     source = tmp_path_factory.mktemp("source")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", START):
         shutil.copy(ROOT / name, source)
     (source / "tests").mkdir()
     (source / "tests" / "__init__.py").touch()  # what must stay out
@@ -56,20 +57,20 @@ def metadata(contents, name):
     return text
 
 
-def test_the_wheel_holds_the_five_packages_whole_and_nothing_else(contents):
-    assert {name.split("/")[0] for name in contents if ".dist-info/" not in name} == PACKAGES
+def test_the_wheel_holds_the_five_packages_and_where_the_commands_begin_and_nothing_else(contents):
+    assert {name.split("/")[0] for name in contents if ".dist-info/" not in name} == PACKAGES | {START}
     sources = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
     typed = {f"{name}/py.typed" for name in PACKAGES}
-    assert {name for name in contents if ".dist-info/" not in name} == sources | typed
+    assert {name for name in contents if ".dist-info/" not in name} == sources | typed | {START}
 
 
 def test_the_wheel_brings_three_commands(contents):
     parser = ConfigParser()
     parser.read_string(metadata(contents, "entry_points.txt"))
     assert dict(parser["console_scripts"]) == {
-        "env-worker": "env_worker.cli:app",
-        "agent-worker": "agent_worker.cli:app",
-        "gymbroker": "gymbroker.cli:app",
+        "env-worker": "gymbroker_start:env_worker",
+        "agent-worker": "gymbroker_start:agent_worker",
+        "gymbroker": "gymbroker_start:gymbroker",
     }
 
 
