@@ -41,7 +41,7 @@ def _struck(stage: Stage, trial: Trial, side: str, fault: Fault, size: int = 0) 
     trial.play(agent, token, 2)
     trial.close(agent, token)
     for one in [*stage.workers, *stage.agents]:
-        trial.expect("405" not in one.said, f"405 in {one.log.name}")
+        trial.expect("RESOURCE_LOCKED" not in one.said, f"405 in {one.log.name}")
     return outcome
 
 
