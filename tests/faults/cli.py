@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="so many trials of each row")
     parser.add_argument("--no-page", action="store_true", help="leave docs/faults.md and docs/faults.json as they are")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     wanted = sorted((one for one in matrix.ROWS.values() if _wanted(one, given.only)), key=_place)
     if given.list:
         for one in wanted:

@@ -268,7 +268,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gymbroker-faults-"))
-        self.rabbit = Rabbit(config=CONFIG, tls=True)
+        self.rabbit = Rabbit(config=CONFIG, tls=True, bound=True)
 
     def stage(self, name: str, heartbeat_s: int = 10) -> Stage:
         """A stage for the trials of one row. ``heartbeat_s``: of all connections."""
