@@ -103,14 +103,20 @@ def test_a_dead_agent_loses_its_slot_however_often_the_worker_s_connection_break
     env.reset()
     env._session.connection.close()
 
-    def found_again(former):
-        slots = list(stepper.slots.values())
-        return not slots or (stepper._connection is not former and slots[0].lost_since is not None)
-
-    while stepper.slots:
+    (slot,) = stepper.slots.values()
+    given = []  # until when it may come back
+    for _ in range(3):
         broken = stepper._connection
         broken.close()
-        eventually(lambda broken=broken: found_again(broken), "the agent cannot be reached by the new connection")
+        eventually(
+            lambda broken=broken: (
+                not stepper.slots or (stepper._connection is not broken and slot.lost_since is not None)
+            ),
+            "the agent cannot be reached by the new connection",
+        )
+        given.append(slot.return_by)
+    assert len(set(given)) == 1, "a connection that breaks again gives it no new time"
+    eventually(lambda: not stepper.slots, "its slot is free")
 
 
 def test_a_request_goes_again_once_after_connections_that_broke_one_after_the_other(
