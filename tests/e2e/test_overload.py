@@ -13,7 +13,6 @@ from broker import topology
 from broker.port import Receipt
 from env_worker.slot import PREFETCH
 from protocol.errors import ErrorCode
-from protocol.messages import Percept
 from tests.support.commands import eventually, worker
 from tests.support.relay import Relay
 from tests.support.stranger import PATIENCE_S, Stranger
@@ -78,25 +77,20 @@ class TestLine:
 
 
 class TestFlood:
-    def test_a_flood_of_acts_waits_at_the_broker_and_a_few_of_them_at_the_worker(self, serve, strangers):
-        stepper = serve(COUNTING)._stepper
+    def test_a_flood_of_acts_waits_at_the_broker_and_a_few_of_them_at_the_worker(self, serve, strangers, turns):
+        stepper = serve(TURNS)._stepper
         flooder = strangers()
-        flooder.open(COUNTING)
+        flooder.open(TURNS, kwargs={"name": "flooder"})
         flooder.reset()
-        waiting: list[int] = []
-        handle = stepper.handle
-
-        def watched(arrival):
-            waiting.append(sum(one.token is not None and bool(one.tag) for one in list(stepper._mailbox.items)))
-            handle(arrival)
-
-        stepper.handle = watched
+        turns.gate.clear()
         for step_id in range(1, 3001):
             flooder.send(flooder.act(step_id))
-        heard = flooder.hear()
-        assert (heard.step_id, type(heard)) == (1, Percept)
-        eventually(lambda: len(waiting) > PREFETCH, "the worker has begun")
-        assert max(waiting) < PREFETCH
+        assert turns.waits.wait(PATIENCE_S)
+        here = [arrival for arrival in list(stepper._mailbox.items) if arrival.tag]
+        assert len(here) <= PREFETCH
+        turns.gate.set()
+        assert flooder.hear().step_id == 1
+        eventually(lambda: len(turns.log) >= topology.INBOX_LENGTH, "what did fit is stepped")
         dialogue = stepper.slots[flooder.episode].episode.dialogue
         assert set(dialogue.ignored) <= {ErrorCode.STEP_GAP.value}, "what did not fit was dropped: a gap, and no step"
 
