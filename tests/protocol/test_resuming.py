@@ -1,0 +1,210 @@
+"""How the two ends of a dialogue find each other again when the connection of one broke, or of both, or many times."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.codec import encode
+from protocol.env_dialogue import Answer
+from protocol.messages import Act, Percept, Probe, Reset, Resume, Working
+from tests.protocol.examples import AGENT, EPISODE, WORKER
+from tests.protocol.test_dialogue import FIELDS, REPLY, Pair
+
+
+def test_an_agent_that_comes_back_resumes_and_asks_again():
+    pair = Pair()
+    pair.do(Reset)
+    lost_reply = pair.execute(pair.agent.ask(Act, action=1))
+    answer = pair.env.receive(pair.agent.reconnect("d" * 16))
+    assert isinstance(answer, Answer)
+    assert isinstance(pair.agent.receive(answer.body), Resume)
+    assert pair.env.agent == "d" * 16
+    assert pair.execute(pair.agent.repeat()) == lost_reply
+    assert isinstance(pair.agent.receive(lost_reply), Percept)
+    assert len(pair.executed) == 2
+    assert pair.env.receive(encode(Act(EPISODE, 2, AGENT, action=1))) is None
+
+
+def test_an_env_that_comes_back_resumes_and_answers_under_its_new_incarnation():
+    pair = Pair()
+    pair.do(Reset)
+    pair.execute(pair.agent.ask(Act, action=1))
+    assert isinstance(pair.agent.receive(pair.env.reconnect("e" * 16)), Resume)
+    assert pair.agent.worker == "e" * 16
+    reply = pair.agent.receive(pair.execute(pair.agent.repeat()))
+    assert isinstance(reply, Percept)
+    assert reply.incarnation == "e" * 16
+    assert len(pair.executed) == 2
+
+
+def test_both_may_come_back_at_once_and_neither_hear_the_other_s_first_resume():
+    pair = Pair()
+    pair.do(Reset)
+    body = pair.agent.ask(Act, action=1)
+    pair.execute(body)
+    pair.env.reconnect("e" * 16)  # lost: the agent is not there
+    pair.env.reconnect("f" * 16)  # lost, too
+    answer = pair.env.receive(pair.agent.reconnect("d" * 16))
+    assert isinstance(answer, Answer)
+    assert isinstance(pair.agent.receive(answer.body), Resume)
+    assert pair.agent.worker == "f" * 16
+    assert pair.agent.unheard is not None
+    answer = pair.env.receive(pair.agent.unheard)
+    assert isinstance(answer, Answer)
+    assert isinstance(pair.agent.receive(answer.body), Resume)
+    assert pair.agent.unheard is None
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+    assert len(pair.executed) == 2
+
+
+def test_a_resume_that_was_lost_while_both_were_away_is_said_again():
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)
+    pair.agent.reconnect("d" * 16)  # returned: the env side is away
+    assert isinstance(pair.agent.receive(pair.env.reconnect("e" * 16)), Resume)
+    assert pair.agent.unheard is not None
+    answer = pair.env.receive(pair.agent.unheard)
+    assert isinstance(answer, Answer)
+    assert isinstance(pair.agent.receive(answer.body), Resume)
+    assert pair.agent.unheard is None
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_an_agent_whose_connection_breaks_again_is_known_whether_its_first_resume_was_heard_or_not(heard):
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)
+    first = pair.agent.reconnect("c" * 16)
+    if heard:
+        pair.env.receive(first)  # its answer is lost
+    pair.agent.reconnect("d" * 16)
+    answers = [answer for body in pair.agent.resumes() if isinstance(answer := pair.env.receive(body), Answer)]
+    assert pair.env.agent == "d" * 16
+    assert all(isinstance(pair.agent.receive(answer.body), Resume) for answer in answers)
+    assert pair.agent.resumes() == []
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+    pair.agent.reconnect("e" * 16)
+    assert len(pair.agent.resumes()) == 1
+
+
+def test_an_env_side_may_come_back_twice_while_its_agent_says_nothing():
+    pair = Pair()
+    pair.do(Reset)
+    words = [pair.env.reconnect("e" * 16), pair.env.reconnect("f" * 16)]
+    for word in words:
+        assert isinstance(pair.agent.receive(word), Resume)
+    assert pair.agent.worker == "f" * 16
+    assert pair.agent.receive(words[0]) is None, "a name that was left behind does not come back"
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.ask(Act, action=1))), Percept)
+
+
+@pytest.mark.parametrize("breaks", [12, 200])
+def test_an_env_side_may_come_back_any_number_of_times_while_its_agent_says_nothing(breaks):
+    pair = Pair()
+    for turn in range(3):
+        pair.do(Reset)
+        for number in range(breaks):
+            assert isinstance(pair.agent.receive(pair.env.reconnect(f"{turn * breaks + number:016x}")), Resume)
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.ask(Act, action=1))), Percept)
+
+
+@pytest.mark.parametrize("breaks", [12, 200])
+def test_an_agent_may_come_back_any_number_of_times_while_its_env_side_is_away(breaks):
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)
+    for number in range(breaks):
+        pair.agent.reconnect(f"{number:016x}")
+    for body in pair.agent.resumes():
+        answer = pair.env.receive(body)
+        if isinstance(answer, Answer):
+            pair.agent.receive(answer.body)
+    assert pair.agent.unheard is None
+    assert isinstance(pair.agent.receive(pair.execute(pair.agent.repeat())), Percept)
+    assert len(pair.executed) == 2
+
+
+def test_a_resume_of_the_env_side_that_came_twice_is_no_proof_that_ours_was_heard():
+    pair = Pair()
+    pair.do(Reset)
+    pair.agent.ask(Act, action=1)  # lost, as all that the agent says next
+    pair.agent.reconnect("d" * 16)
+    word = pair.env.reconnect("e" * 16)
+    for _ in range(2):
+        assert isinstance(pair.agent.receive(word), Resume)
+    assert pair.execute(pair.agent.repeat()) is None, "the env side knows the agent by another name"
+    assert wait(pair) == 1
+    assert pair.agent.remind() == [pair.agent.probe()]
+
+
+def wait(pair: Pair) -> int:
+    """What a shell does while it waits, on a line that loses nothing any more; the number of the reply."""
+    to_env = pair.agent.remind()
+    while to_env:
+        event = pair.env.receive(to_env.pop(0))
+        if isinstance(event, Answer):
+            said = event.body
+        elif isinstance(event, Probe):
+            said = pair.env.working(0.0)
+        elif event is None:
+            continue
+        else:
+            pair.executed.append(event)
+            said = pair.env.reply(REPLY[type(event)], **FIELDS[REPLY[type(event)]])
+        heard = pair.agent.receive(said)
+        if isinstance(heard, Resume):
+            to_env += pair.agent.resumes()
+        if isinstance(heard, (Resume, Working)) and pair.agent.unheard is None and pair.agent.pending is not None:
+            to_env.append(pair.agent.repeat())
+        elif isinstance(heard, tuple(REPLY.values())):
+            return heard.step_id
+    raise AssertionError("the agent waits for ever")
+
+
+def test_a_resume_of_a_stranger_takes_nothing_over():
+    pair = Pair()
+    assert pair.env.receive(encode(Resume(EPISODE, 0, "d" * 16, "c" * 16))) is None
+    assert pair.agent.receive(encode(Resume(EPISODE, 0, "d" * 16, "c" * 16))) is None
+    assert (pair.env.agent, pair.agent.worker) == (AGENT, WORKER)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(["env", "agent", "drop", "copy", "resume", "move", "repeat"]), max_size=30))
+def test_whatever_was_lost_or_came_twice_the_agent_gets_its_reply_when_nothing_is_lost_any_more(schedule):
+    pair, names = Pair(), iter(range(100))
+    pair.do(Reset)
+    to_env = [(pair.agent.worker, pair.agent.ask(Act, action=1))]
+    """With the worker that each is addressed to; None: whoever it is now."""
+    to_agent: list[bytes] = []
+    for choice in schedule:
+        if choice == "env" and to_env:
+            worker, body = to_env.pop(0)
+            said = pair.execute(body) if worker in (None, pair.env.incarnation) else None
+            to_agent += [] if said is None else [said]
+        elif choice == "agent" and to_agent:
+            if isinstance(pair.agent.receive(to_agent.pop(0)), Resume):
+                to_env += [(pair.agent.worker, resume) for resume in pair.agent.resumes()]
+        elif choice == "drop" and to_env and to_env[-1][0] is not None:
+            to_env.pop()
+        elif choice == "copy" and to_agent:
+            to_agent.append(to_agent[0])
+        elif choice == "resume":  # with a connection its queue is gone
+            pair.agent.reconnect(f"{next(names):016x}")
+            to_agent, to_env = [], to_env + [(None, resume) for resume in pair.agent.resumes()]
+        elif choice == "move":
+            to_env = []
+            to_agent.append(pair.env.reconnect(f"{next(names):016x}"))
+        elif choice == "repeat" and pair.agent.pending is not None:
+            to_env.append((pair.agent.worker, pair.agent.repeat()))
+    for body in to_agent:
+        pair.agent.receive(body)
+    for worker, body in to_env:
+        said = pair.execute(body) if worker in (None, pair.env.incarnation) else None
+        if said is not None:
+            pair.agent.receive(said)
+    assert pair.agent.pending is None or wait(pair) == 1
+    assert [request.step_id for request in pair.executed] == [0, 1]
