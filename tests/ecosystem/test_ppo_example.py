@@ -81,7 +81,7 @@ def test_it_learns_the_same_to_the_last_digit_while_its_workers_are_killed(amqp_
 @pytest.mark.timeout(1200)
 def test_it_learns_while_the_runs_of_killed_workers_are_truncated(amqp_url, tmp_path):
     with worker(amqp_url, tmp_path / "worker.log", "CartPole-v1", processes=2) as one:
-        many = ("--total-steps", "60000", "--broker", amqp_url, "--on-worker-loss", "truncate")
-        *_, last = run(*many, program=("-c", HUNTED))
-        assert one.said.count("killed by SIGKILL") >= 15
-    assert float(last.split(": ")[1]) > 300  # runs of the evaluation are cut off, too
+        few = ("--total-steps", "12800", "--episodes", "8", "--broker", amqp_url, "--on-worker-loss", "truncate")
+        *_, last = run(*few, program=("-c", HUNTED))
+        assert one.said.count("killed by SIGKILL") >= 3
+    assert float(last.split(": ")[1]) > 40  # a random policy has 22
