@@ -29,10 +29,13 @@ class Ended:
 
     @property
     def wrong(self) -> str:
-        """What a struck command must not do; empty if it did none of it."""
+        """What a struck command must not do; empty if it did none of it.
+
+        Exit code -SIGINT, for which a shell shows 130: all was done, and the interpreter was ending, without handlers.
+        """
         if "Traceback" in self.out + self.err and not self.too_early:
             return f"a traceback:\n{self.err}"
-        return "" if self.code in (0, 130) or self.too_early else f"exit code {self.code}:\n{self.err}"
+        return "" if self.code in (0, 130, -signal.SIGINT) or self.too_early else f"exit code {self.code}:\n{self.err}"
 
     @property
     def too_early(self) -> bool:
