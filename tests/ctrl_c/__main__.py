@@ -1,8 +1,8 @@
 """``python -m tests.ctrl_c TRIALS``: strikes each command so many times, at random moments.
 
-Wrong are a traceback, an exit code but 0 and 130 (or death by SIGINT, its twin), an end after more than two seconds, a run that
-has played and shows no summary, and anything that is left at the broker; the exit code is 1 then. What strikes the interpreter before the
-first line of ours is counted by itself.
+Wrong are a traceback, an exit code but 0 and 130 (or death by SIGINT, its twin), an end after more than two seconds,
+a run that has played and shows no summary, and anything that is left at the broker; the exit code is 1 then. What
+strikes the interpreter before the first line of ours is counted by itself.
 """
 
 from __future__ import annotations

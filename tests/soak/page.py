@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WARM_UP = 1 / 3
 """Memory counts after this part of the run: until then caches fill, and the broker is killed once."""
 
-LIMITS = {"agents": 5.0, "supervisors": 5.0, "steppers": 5.0, "broker": 50.0}
+LIMITS = {"agents": 5.0, "supervisors": 5.0, "steppers": 5.0, "broker": 20.0}
 """Growth that has to be ruled out, in MB an hour of one process."""
 
 NAMES = {
@@ -27,8 +27,9 @@ NAMES = {
 
 CRITERION = (
     "A memory is *flat* if the 95 % interval of its slope ends below the limit, and begins below a fifth of it. "
-    "The slope is that of a straight line through the means of each minute, of the anonymous resident memory, averaged "
-    "over the processes of the group; the interval is widened by what successive residuals have in common. "
+    "The slope is that of a straight line through the means of each minute, of the anonymous resident memory (of the "
+    "broker: what it has in use), averaged over the processes of the group; the interval is widened by what successive "
+    "residuals have in common. "
     "Not counted: the first third of the run."
 )
 

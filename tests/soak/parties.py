@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.broker import IN_USE
 from tests.soak.agent import ENV
 from tests.support.commands import ROOT, Worker, environment
 from tools.rabbit import RabbitFailed, end_with_parent
@@ -102,6 +103,10 @@ class Parties:
     def queues(self) -> int:
         """Queues of episodes at the broker."""
         return sum(name.startswith("episode.") for name in self.ctl("list_queues", "name").split())
+
+    def in_use(self) -> int:
+        """Bytes that the broker has in use, after it has collected its garbage."""
+        return int(self.ctl("eval", IN_USE))
 
     def ctl(self, *arguments: str) -> str:
         """What rabbitmqctl prints; asked again where a machine that others use has kept it from an answer."""

@@ -74,7 +74,7 @@ class Soak:
         if self._ending or time.monotonic() - self._sampled < EVERY_S:
             return
         self._sampled = time.monotonic()
-        self.violations += self.samples.look(second, self.parties.groups())
+        self.violations += self.samples.look(second, self.parties.groups(), self.parties.in_use)
         for agent in self.parties.agents:
             if agent.process.poll() is not None:
                 self.violations.append(f"{agent.report_file.name} ended by itself ({agent.process.returncode})")
