@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -35,7 +34,7 @@ START_S = 300.0
 """How long the modules of envs may take to be imported."""
 
 TAKE_S = 5.0
-"""A child that does not take a request for so long is ended. Only one that is larger than a socket's buffer waits."""
+"""A child that has not taken a request after so long is ended. Only one that is larger than a socket's buffer waits."""
 
 REAP_S = 5.0
 """How long a child that was killed may take to be gone."""
@@ -53,6 +52,7 @@ class Ending:
     """Why a child has ended."""
 
     code: ErrorCode
+    """``WORKER_FAILED``: not by the env, and another worker could go on."""
     text: str
 
 
@@ -66,7 +66,6 @@ class Child:
     def __init__(
         self, pipe: socket.socket, fate: socket.socket, patience_s: float, hear: Callable[[bytes | Ending], None]
     ) -> None:
-        pipe.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(TAKE_S), 0))
         self._pipe, self._fate, self._patience_s, self._hear = Pipe(pipe), fate, patience_s, hear
         self._since = 0.0
         """When it was asked for what it has not answered yet; 0: nothing."""
@@ -87,8 +86,8 @@ class Child:
         """Let it execute a request. Never raises: what becomes of a child that is dead is heard."""
         self._since = time.monotonic()
         try:
-            self._pipe.send(body)
-        except BlockingIOError:  # it does not read, and what it has got is no whole message
+            self._pipe.send(body, self._since + TAKE_S)
+        except TimeoutError:  # it does not read, or too slowly: others wait meanwhile
             self.kill("did not take a request")
         except OSError:
             pass  # it is dead, or behaves as if it were: its end is heard, or its deadline passes
@@ -126,7 +125,11 @@ class Child:
             log.exception("what an env's process said could not be told")
         self._shut(self._fate)
         ended = self._reap()
-        text = text or (f"the process of the env {self._killed_for}, and was ended" if self._killed_for else ended)
+        if not text and self._killed_for:
+            text = f"the process of the env {self._killed_for}, and was ended"
+        elif not text:
+            text = ended or "the process of the env was lost"
+            code = code if ended else ErrorCode.WORKER_FAILED
         self._pipe.close()
         self._hear(Ending(code, text))
 
@@ -142,7 +145,7 @@ class Child:
                     raise
 
     def _reap(self) -> str:
-        """Wait until it is gone: how it has ended."""
+        """Wait until it is gone: how it has ended; empty: the fork server is gone, too, and nobody knows."""
         self._fate.settimeout(REAP_S)
         try:
             status = self._fate.recv(STATUS.size)
@@ -151,7 +154,7 @@ class Child:
         finally:
             self._fate.close()
         if len(status) != STATUS.size:
-            return "the process of the env was lost"
+            return ""
         (code,) = STATUS.unpack(status)
         ended = f"was killed by {_signal(-code)}" if code < 0 else f"ended with exit code {code}"
         return f"the process of the env {ended}"

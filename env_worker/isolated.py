@@ -66,7 +66,7 @@ class IsolatedEpisode(Episode):
         self._body = body
         return super().handle(body)
 
-    def _do(self, request: Request) -> None:
+    def _execute(self, request: Request) -> None:
         assert self._child is not None, "there is no request before the status"
         self.steps += type(request) is Act
         if self._child.busy:
@@ -79,7 +79,9 @@ class IsolatedEpisode(Episode):
         child = self._child
         assert child is not None
         if isinstance(said, Ending):
-            return None if self.ended else self.dialogue.fail(said.code, said.text, Fault.ENV, ends=True)
+            ours = said.code is ErrorCode.WORKER_FAILED
+            fault = Fault.WORKER if ours else Fault.ENV
+            return None if self.ended else self.dialogue.fail(said.code, said.text, fault, retry=ours, ends=True)
         if not child.busy:
             child.kill("said what it was not asked for")
             return None

@@ -6,19 +6,20 @@ Nothing here is ever unpickled: what a child says is bytes, to be read by ``prot
 from __future__ import annotations
 
 import select
+import socket
 import struct
 import time
-from typing import TYPE_CHECKING
 
 from protocol.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    import socket
 
 _LENGTH = struct.Struct("<I")
 
 CHUNK = 2**16
 """Bytes that are read at once where nothing longer is expected."""
+
+
+LOOK_S = 60.0
+"""How often who writes without a deadline looks around."""
 
 
 class Garbled(Exception):
@@ -34,15 +35,28 @@ class Pipe:
         """What came with the last message, of the next."""
         self._poll = select.poll()
         self._poll.register(sock.fileno(), select.POLLIN)
+        self._room = select.poll()
+        self._room.register(sock.fileno(), select.POLLOUT)
 
-    def send(self, body: bytes) -> None:
-        """Write one message."""
+    def send(self, body: bytes, deadline: float = float("inf")) -> None:
+        """Write one message. Raises ``TimeoutError`` if not all of it is taken by then: what was is no message."""
         head = _LENGTH.pack(len(body))
         if len(body) < CHUNK:
-            self.sock.sendall(head + body)
+            self._write(head + body, deadline)
         else:
-            self.sock.sendall(head)
-            self.sock.sendall(body)
+            self._write(head, deadline)
+            self._write(body, deadline)
+
+    def _write(self, data: bytes, deadline: float) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self.sock.send(left, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                wait_s = deadline - time.monotonic()
+                if wait_s <= 0:
+                    raise TimeoutError from None
+                self._room.poll(min(wait_s, LOOK_S) * 1000)
 
     def receive(self, deadline: float | None = None) -> bytes | None:
         """The next message; None: the other end is closed. Raises ``Garbled`` and ``TimeoutError``.

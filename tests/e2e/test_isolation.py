@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agent_worker import RemoteEnv, RemoteVectorEnv
 from agent_worker.aec_env import RemoteAECEnv
-from agent_worker.errors import BadKwargs, CallRefused, EnvClosed, EnvError, InvalidAction, StepTimeout
+from agent_worker.errors import BadKwargs, CallRefused, EnvClosed, EnvError, InvalidAction, StepTimeout, WorkerLost
 from agent_worker.parallel_env import RemoteParallelEnv
 from env_worker import Allowed, EmbeddedWorker, WorkerSettings
 from tests.support.commands import eventually
@@ -241,6 +241,7 @@ def test_a_fork_server_that_is_killed_is_replaced(home, far):
     pid = lost.reset()[1]["pid"]
     home._children._process.kill()
     eventually(lambda: gone(pid), "its child is gone")
-    with pytest.raises(EnvError, match="the process of the env was lost"):
+    with pytest.raises(WorkerLost, match="the process of the env was lost .*fault of the worker") as caught:
         lost.step(0)
+    assert caught.value.retry
     assert far(HOSTILE).reset()[0] == [0]

@@ -40,6 +40,21 @@ def test_a_time_out_in_the_middle_of_a_message_loses_nothing(ends):
     assert ours.receive(time.monotonic() + 30) == b"!"
 
 
+def test_who_reads_too_slowly_does_not_hold_the_sender(ends):
+    ours, _, raw = ends
+
+    def trickle():
+        while raw.recv(1):
+            pass
+
+    reader = threading.Thread(target=trickle)
+    reader.start()
+    with pytest.raises(TimeoutError):
+        ours.send(bytes(2**22), time.monotonic() + 0.1)
+    ours.sock.shutdown(socket.SHUT_WR)
+    reader.join()
+
+
 def test_the_end_is_none(ends):
     ours, _, raw = ends
     raw.sendall(b"\x05\0\0\0he")
