@@ -6,6 +6,7 @@ Pure: no clock, socket or thread. A request is kept as its bytes, what came of i
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ DONE = b"\1" * DIGEST_BYTES
 
 _DEFLATED, _NAME_AT = Deflated.performative.encode(), 16
 """What the bytes of such a message have in front, and how far in front."""
+
+HEADER = 3
+"""Fields of every message that belong to its dialogue: episode, step_id, incarnation."""
 
 UNSEEDED = "no reset of all that it plays had a seed"
 
@@ -166,23 +170,34 @@ def is_seeded(seed: Any, mask: bytes | None) -> bool:
     return seed is not None and (type(seed) is not list or None not in seed) and (mask is None or all(mask))
 
 
+def read(body: bytes) -> tuple[type[Request], dict[str, Any]]:
+    """What was asked, and with which fields: those that do not belong to the dialogue."""
+    request: Any = decode(body)
+    return type(request), {field.name: getattr(request, field.name) for field in dataclass_fields(request)[HEADER:]}
+
+
 class RecordedDialogue(AgentDialogue):
     """An agent's end that keeps in ``log`` what it was asked, and what came of it."""
 
     def __init__(self, episode: str, incarnation: str, log: ReplayLog) -> None:
         super().__init__(episode, incarnation)
         self.log = log
-        self.asked: tuple[type[Request], dict[str, Any]] | None = None
-        """The request that has no reply yet."""
+        self._body = b""
+        """Of the request that has no reply yet."""
         self.last: Percept | None = None
         """What was perceived last; None: there is no run."""
+
+    @property
+    def asked(self) -> tuple[type[Request], dict[str, Any]] | None:
+        """The request that has no reply yet, as it was sent: its user may have changed since what it was made of."""
+        return read(self._body) if self._body else None
 
     def ask(self, kind: type[Request], **fields: Any) -> bytes:
         """See ``AgentDialogue``."""
         body = super().ask(kind, **fields)
         if kind is not Close:
             assert self.pending is not None
-            self.asked = kind, fields
+            self._body = body
             self.log.asked(self.pending, body)
         return body
 
@@ -197,7 +212,7 @@ class RecordedDialogue(AgentDialogue):
     def _answered(self, request: Request, message: Message | Stray, body: bytes) -> None:
         if isinstance(message, Error) and message.ends:
             return
-        self.asked = None
+        self._body = b""
         if isinstance(message, Percept):
             self.last = replace(message, observation=owned(message.observation))  # a user may write into what he gets
             self.log.answered(digest_of(body, message.incarnation))

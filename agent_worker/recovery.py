@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent_worker.errors import GivenUp, ProtocolFailure, RemoteEnvError, ReplayDiverged, StepTimeout, WorkerLost
 from agent_worker.opening import open_episode
-from agent_worker.recorded import DONE, UNKNOWN, RecordedDialogue
+from agent_worker.recorded import DONE, UNKNOWN, RecordedDialogue, read
 from agent_worker.session import Session
 from agent_worker.survival import ATTEMPTS, is_loss
-from protocol.codec import decode
 from protocol.messages import Act
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ class Recovery:
                 self._replay(session, self._log.replay(run=self._run))
                 return session
             except BaseException as error:
-                session.close(CLOSE_S if isinstance(error, Exception) else 0.0, "it is not where the former one was")
+                session.end(CLOSE_S if isinstance(error, Exception) else 0.0, "it is not where the former one was")
                 if not is_loss(error):
                     raise
                 log.warning("%s; asking for another worker", error)
@@ -88,7 +86,7 @@ class Recovery:
             wanted = not self._given_up.is_set()
             self._outcome = outcome
         if not wanted and isinstance(outcome, Session):
-            outcome.close(CLOSE_S, "nobody waits for it any more")
+            outcome.end(CLOSE_S, "nobody waits for it any more")
 
     @property
     def done(self) -> bool:
@@ -108,7 +106,7 @@ class Recovery:
             self._given_up.set()
             found = self._outcome
         if isinstance(found, Session):
-            found.close(0.0, "nobody waits for it any more")
+            found.end(0.0, "nobody waits for it any more")
 
     def _check(self, description: Description) -> None:
         for name in SAME:
@@ -125,18 +123,17 @@ class Recovery:
         for body, digest in asked:
             if self._given_up.is_set():
                 raise GivenUp
-            request: Any = decode(body)
-            acts += type(request) is Act
-            given = {field.name: getattr(request, field.name) for field in fields(request)[HEADER:]}
+            kind, given = read(body)
+            acts += kind is Act
             try:
-                session.request(type(request), self._wish.step_timeout, **given)
+                session.request(kind, self._wish.step_timeout, **given)
             except StepTimeout:
                 raise
             except RemoteEnvError:
                 if session.ended or digest == DONE:
                     raise  # else it failed the first time, too, as the digest will show
             if digest not in (UNKNOWN, DONE, dialogue.log.last_digest):
-                raise self._diverged(session.description, request.performative, acts)
+                raise self._diverged(session.description, kind.performative, acts)
 
     def _diverged(self, description: Description, asked: str, acts: int) -> ReplayDiverged:
         what = f"step {acts} after the seeded reset" if asked == Act.performative else f"{asked} after {acts} steps"
@@ -146,7 +143,3 @@ class Recovery:
             f"replayed on worker {description.worker}: the env does not do the same for the same seed and actions",
             acts,
         )
-
-
-HEADER = 3
-"""Fields of every message that belong to its dialogue: episode, step_id, incarnation."""

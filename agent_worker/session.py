@@ -207,6 +207,10 @@ class Session(Episode):
         if caretaker.interrupts():
             caretaker.drop(self)
             return
+        self.end(timeout, reason)
+
+    def end(self, timeout: float, reason: str = "") -> None:
+        """``close``, for who has no request or lock of ours in hand, whatever module it is of."""
         try:
             if self.begin_close(reason):
                 with self._using:

@@ -152,7 +152,8 @@ class Survival:
         if self._wish.on_worker_loss == "truncate":
             return self._cut(kind, fields)
         plan, log = Plan(kind, fields), self.dialogue.log
-        if log.why_not and plan.needs_the_run and (kind is not Reset or log.is_full):
+        anew = kind is Reset and all(fields.get("mask") or b"\1") and not log.is_full
+        if log.why_not and plan.needs_the_run and not anew:
             self._fail(f"it cannot be replayed: {log.why_not}")
         return plan
 

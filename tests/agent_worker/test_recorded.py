@@ -181,6 +181,14 @@ def test_what_has_no_reply_is_not_replayed_as_it_is_asked_by_its_user():
     assert [digest == UNKNOWN for _, digest in one.log.replay(run=True)] == [False, True]
 
 
+def test_what_a_user_writes_into_what_he_has_asked_with_is_not_asked_elsewhere():
+    one, level = Opened(), np.zeros(2)
+    one.dialogue.ask(Reset, seed=1, options={"level": level})
+    level[:] = 7.0
+    kind, fields = one.dialogue.asked
+    assert (kind, fields["seed"], fields["options"]["level"].tolist()) == (Reset, 1, [0.0, 0.0])
+
+
 def test_a_seeded_reset_that_has_no_reply_makes_void_what_was_before_it():
     one = Opened()
     one.ask(Reset)

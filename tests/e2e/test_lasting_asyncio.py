@@ -210,6 +210,8 @@ def test_an_env_that_does_not_repeat_itself_is_named(serve, make):
             vanish(one)
             with pytest.raises(ReplayDiverged, match="step 2 after"):
                 await env.step(0)
+        while not empty(one):  # the other worker's, too
+            await asyncio.sleep(0.01)
 
     run(main())
 

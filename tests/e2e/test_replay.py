@@ -201,6 +201,16 @@ def test_without_a_seed_the_loss_is_an_error_that_says_so(serve, remote):
             ask()
 
 
+def test_without_a_seed_some_lanes_cannot_be_reset_elsewhere_while_others_go_on(serve, lanes):
+    one = serve(COUNTING)
+    env = lanes(COUNTING, 2, autoreset_mode="disabled", **REPLAY)
+    env.reset()
+    env.step([0, 0])
+    vanish(one)
+    with pytest.raises(WorkerLost, match="it cannot be replayed: no reset .* had a seed"):
+        env.reset(options={"reset_mask": np.array([True, False])})
+
+
 def test_beyond_the_limit_the_loss_is_an_error_that_says_so(serve, remote, lanes):
     one = serve(COUNTING)
     env = remote(COUNTING, replay_limit=5, **REPLAY)
