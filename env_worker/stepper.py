@@ -149,7 +149,7 @@ class Stepper:
             if isinstance(slot, Slot):
                 if arrival.kind is Kind.MESSAGE:
                     self._step(slot, arrival)
-                elif slot.lost_since is None:
+                elif slot.lost_since is None and arrival.key in ("", slot.key):  # else: under its former name
                     # Its queue at the broker is gone, or ours is: both mean that it cannot be reached now.
                     slot.lost_since = time.monotonic()
             elif slot == ASK:
@@ -214,9 +214,9 @@ class Stepper:
         self.slots[episode] = slot
         if slot.world is not None:
             slot.world.members[episode] = slot
-        if self.free == 0:
-            self._requests.leave()
         try:
+            if self.free == 0:
+                self._requests.leave()
             if self._accept(slot, arrival):
                 self._build(slot)
         except (BrokerError, KeyboardInterrupt):

@@ -20,6 +20,7 @@ from agent_worker import RemoteEnv, RemoteVectorEnv
 from agent_worker.errors import BadKwargs, Busy, EnvClosed, EnvError, InvalidArgument, StepTimeout, WorkerLost
 from agent_worker.session import Session
 from broker import BrokerUnreachable, connect, shared, topology
+from broker.port import Arrival, Kind
 from protocol.agent_dialogue import AgentDialogue
 from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
 from tools.rabbit import Rabbit
@@ -141,10 +142,38 @@ def test_a_request_goes_again_once_after_connections_that_broke_one_after_the_ot
     monkeypatch.setattr(Session, "_move", losing)
     monkeypatch.setattr(AgentDialogue, "repeat", repeating)
     monkeypatch.setattr("agent_worker.session.backoff", lambda _: 0.0)
+    monkeypatch.setattr(Session, "revive", lambda _: None)  # the step is what comes back
     shared(broker_url, timeout_s=5.0).close()
     assert env.step(0)[0] == [1]
     assert env.step(0)[0] == [2]
     assert (len(moves), len(repeats)) == (13, 1)
+
+
+def test_a_worker_whose_connection_breaks_while_it_takes_its_last_slot_keeps_nothing_of_that(
+    serve, remote, monkeypatch
+):
+    stepper, broken = serve(COUNTING, capacity=1)._stepper, []
+    leave = stepper._requests.leave
+
+    def breaking():
+        if not broken:
+            broken.append(stepper._connection)
+            stepper._connection.close()
+        leave()
+
+    monkeypatch.setattr(stepper._requests, "leave", breaking)
+    assert remote(COUNTING, make_timeout=60.0).reset()[0] == [0]
+    assert broken
+
+
+def test_what_comes_back_from_the_former_name_of_an_agent_does_not_mean_that_it_is_gone(serve, remote):
+    stepper = serve(COUNTING)._stepper
+    remote(COUNTING).reset()
+    (slot,) = stepper.slots.values()
+    former = topology.percept_key(slot.episode.dialogue.episode, "0" * 16)
+    for key, gone in ((former, False), (slot.key, True)):
+        stepper.handle(Arrival(Kind.RETURNED, slot, b"", key))
+        assert (slot.lost_since is not None) is gone
 
 
 def test_a_queue_of_requests_that_an_operator_deletes_is_made_anew(rabbit, tmp_path):
@@ -475,6 +504,7 @@ def test_a_broker_that_stalls_during_a_make_does_not_end_the_worker(own_rabbit, 
         env.close()
 
 
+@pytest.mark.parametrize("broker_url", ["amqp"], indirect=True)  # over memory:// who waits may step, and gives up nothing
 def test_a_close_after_a_step_that_was_given_up_finds_a_worker_that_has_come_back(serve, remote):
     stepper = serve(COUNTING, lease=1000.0)._stepper
     env = remote(COUNTING, trouble={"1": 2.0}, step_timeout=0.2)
@@ -483,6 +513,11 @@ def test_a_close_after_a_step_that_was_given_up_finds_a_worker_that_has_come_bac
         env.step(0)
     broken = stepper._connection
     broken.close()
-    eventually(lambda: stepper._connection is not broken and stepper._requests, "the worker is back")
+
+    def back() -> bool:
+        with stepper._turn:  # not half way
+            return stepper._connection is not broken
+
+    eventually(back, "the worker is back")
     env.close()
     eventually(lambda: stepper.slots == {}, "the slot is free", timeout=20.0)

@@ -46,14 +46,14 @@ def do(env, what):
 
 
 def test_what_hangs_is_ended_alone(start, remote):
-    with start("--step-timeout", "3") as one:
+    with start("--step-timeout", "8") as one:
         envs, neighbour = [remote(), remote()], remote()
         pid = neighbour.reset()[1]["pid"]
         steppers = one.steppers()
         with ThreadPoolExecutor(2) as pool:
             hung = [pool.submit(do, env, what) for env, what in zip(envs, ("loop", "hold_the_lock"), strict=True)]
             for pending in hung:
-                with pytest.raises(EpisodeEnded, match="step timeout of 3 s.*step_timeout, fault of the env"):
+                with pytest.raises(EpisodeEnded, match="step timeout of 8 s.*step_timeout, fault of the env"):
                     pending.result(60)
         assert neighbour.step(0)[4]["pid"] == pid
         assert remote().reset()[0] == [0]
