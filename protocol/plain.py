@@ -39,12 +39,12 @@ def encode_plain(message: Message) -> bytes | None:
     if type(message) is Act:
         wire = message.action
         fields = [VERSION, "act", message.episode, message.step_id, message.incarnation, wire]
-    elif type(message) is Percept and not message.info and type(message.reward) is float:
-        wire, info, ends = message.observation, message.info, (message.terminated, message.truncated)
-        if type(info) is not dict or type(ends[0]) is not bool or type(ends[1]) is not bool:
+    elif type(message) is Percept and type(message.info) is dict and not message.info and type(message.reward) is float:
+        wire, ends = message.observation, (message.terminated, message.truncated)
+        if type(ends[0]) is not bool or type(ends[1]) is not bool:
             return None
         head = [VERSION, "percept", message.episode, message.step_id, message.incarnation]
-        fields = [*head, message.reward, *ends, info, wire]
+        fields = [*head, message.reward, *ends, message.info, wire]
     else:
         return None
     if type(wire) is not int and (type(wire) is not bytes or len(wire) > FEW):

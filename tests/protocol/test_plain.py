@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,6 +71,13 @@ def test_what_could_not_arrive_is_not_plain_and_is_refused(message, wrong):
     assert encode_plain(message) is None
     with pytest.raises(EncodeError):
         encode(message)
+
+
+@pytest.mark.parametrize("info", [np.array([1, 2]), np.array([]), [], None, 0], ids=repr)
+def test_an_info_that_is_no_dict_is_refused_by_its_type_and_never_asked_whether_it_is_empty(info):
+    percept = Percept(EPISODE, 9, WORKER, 1.0, False, False, info, 0)
+    with pytest.raises(EncodeError, match="info: expected dict, got"):
+        encode(percept)
 
 
 @settings(max_examples=1000, deadline=None)
