@@ -156,10 +156,12 @@ class EnvDialogue:
             return self._refuse(request.step_id, ErrorCode.STEP_CONFLICT, text)
         if self._reply is None:
             return self._ignore("still executing")
-        return Answer(self._as_asked(encode(replace(decode(self._reply), incarnation=self.incarnation))))
+        reply = decode(self._reply)
+        body = encode(replace(reply, incarnation=self.incarnation))
+        return Answer(body if type(reply) is Error else self._as_asked(body))
 
     def _as_asked(self, body: bytes) -> bytes:
-        """A reply, deflated if the agent wants that."""
+        """A reply that is no error, deflated if the agent wants that."""
         if self._compression is None:
             return body
         return deflate(body, self.episode, self._step_id, self.incarnation)

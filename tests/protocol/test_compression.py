@@ -84,6 +84,9 @@ def test_an_error_is_never_deflated():
     agent, env = dialogue("deflate")
     body = env.fail(ErrorCode.ENV_ERROR, "why " * 500, Fault.ENV)
     assert type(decode(body)) is Error
+    again = env.receive(agent.repeat())
+    assert isinstance(again, Answer)
+    assert again.body == body
     assert agent.receive(body) is not None
 
 
