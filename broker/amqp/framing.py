@@ -213,7 +213,7 @@ class FrameReader:
                 continue
             message = contents.get(channel)
             if kind == BODY and message is not None:
-                if size == message.size:
+                if size == message.size and not message.position:
                     del contents[channel]
                     self._on_content(channel, message.method, message.header, bytes(view[start : stop - 1]))
                 else:

@@ -152,6 +152,13 @@ def test_any_bytes_are_frames_or_a_framing_error(data):
         ),
         (
             frame.Method(1, DELIVER).marshal()
+            + frame.Header(1, 3, spec.BasicProperties()).marshal()
+            + frame.Body(1, b"a").marshal()
+            + frame.Body(1, b"bcd").marshal(),
+            "longer than its header",
+        ),
+        (
+            frame.Method(1, DELIVER).marshal()
             + frame.Header(1, 8, spec.BasicProperties()).marshal()
             + frame.Body(1, b"").marshal()
             + frame.Header(1, 0, spec.BasicProperties()).marshal(),
