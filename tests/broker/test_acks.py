@@ -119,3 +119,32 @@ def test_a_flood_is_taken_to_the_end_whoever_settles_when(site):
     assert quiet(acts)
     site.agent.send(topology.ACTS, key, b"more")
     assert bodies(acts, 1) == [b"more"]
+
+
+def test_settlements_of_a_deleted_queue_and_requeues_stop_no_other_queue_of_the_channel(site):
+    key, gone_key = (f"act.{site.env.incarnation}.{name}" for name in ("here", "gone"))
+    here, gone = site.env.mailbox(), site.env.mailbox()
+    site.env.inbox(topology.ACTS, [key], here, "here", prefetch=4, deadline=soon())
+    ended = site.env.inbox(topology.ACTS, [gone_key], gone, "gone", prefetch=4, deadline=soon())
+    site.agent.send(topology.ACTS, key, b"held")
+    held = here.get(soon())
+    for number in range(3):
+        site.agent.send(topology.ACTS, gone_key, b"%d" % number)
+    first, second, _ = (gone.get(soon()) for _ in range(3))
+    site.env.ack(first)
+    site.env.requeue(second)
+    site.env.cancel(ended)
+    for number in range(20):  # each third settlement acks one by one, as the first message is not settled
+        site.agent.send(topology.ACTS, key, b"%d" % number)
+        arrival = here.get(soon())
+        assert arrival.body == b"%d" % number
+        if number % 2 and not arrival.redelivered:
+            site.env.requeue(arrival)
+            arrival = here.get(soon())
+            assert arrival.redelivered
+            assert arrival.body == b"%d" % number
+        site.env.ack(arrival)
+    site.env.ack(held)
+    site.agent.send(topology.ACTS, key, b"last")
+    assert bodies(here, 1) == [b"last"]
+    assert not site.env.closed
