@@ -38,7 +38,6 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
             message carries the lanes of one episode.
         autoreset_mode: when a lane that has ended is reset; an ``AutoresetMode`` or its name.
         render_mode, compression: as for ``RemoteEnv``.
-        render_mode: as for ``RemoteEnv``.
         on_worker_loss, replay_limit: as for ``RemoteEnv``, of the lanes of the lost episode only. ``truncate`` ends
             their runs as Gymnasium would in the ``autoreset_mode``: in ``SAME_STEP`` with ``final_obs``, and the
             observations of new runs; in ``NEXT_STEP`` new runs begin with the next step, in ``DISABLED`` when all of
