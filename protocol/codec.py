@@ -158,7 +158,8 @@ def decode(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     Limits are checked before anything is allocated. A readable header of another version raises
     ``VersionMismatch``, which is a ``DecodeError`` with the header in it, so that it can be answered.
 
-    Long bytes at the end of a percept, which is where it has its observation, arrive as a ``memoryview`` of ``body``.
+    Long bytes at the end of a percept, which is where it has its observation, arrive as a ``memoryview`` of ``body`` if
+    they are the larger part of it.
     """
     if limits is DEFAULT_LIMITS and (plain := decode_plain(body)) is not None:
         return plain

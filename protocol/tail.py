@@ -38,10 +38,13 @@ def with_tail(body: bytes, tail: Buffer) -> bytes:
 
 
 def find_tail(body: bytes, blob: int) -> memoryview | None:
-    """The long bytes that begin with their head at ``blob`` and end with ``body``; None if there are none."""
+    """The long bytes that begin with their head at ``blob`` and end with ``body``; None if there are none.
+
+    Nor if more stands before them: whoever kept them would keep all that, too.
+    """
     start = blob + 5
     if (
-        len(body) - start < LONG
+        len(body) - start < max(LONG, start)
         or body[blob] != 0xC6
         or int.from_bytes(body[blob + 1 : start], "big") != len(body) - start
     ):

@@ -82,10 +82,19 @@ def test_an_observation_is_read_in_place_and_belongs_to_its_reader():
     assert unchanging == body
 
 
+@pytest.mark.parametrize(("before", "kind"), [(100, memoryview), (LONG - 200, memoryview), (LONG, bytes)])
+def test_who_keeps_an_observation_keeps_no_more_beside_it_than_it_has(before, kind):
+    message = percept([bytes(before), bytes(LONG)])
+    seen = decode(bytearray(encode(message)))
+    assert type(seen.observation[-1]) is kind
+    assert owned(seen.observation) == message.observation
+
+
 @pytest.mark.parametrize("key", ["a", "ab", "abc", "abcd"])
 def test_numbers_that_would_not_lie_as_they_should_are_copied(key):
-    code = coder(TupleSpec((FLOATS, FLOATS)), bounds=False)
-    value = tuple(np.random.default_rng(seed).normal(size=FLOATS.shape).astype(np.float32) for seed in (1, 2))
+    parts = (BoxSpec((3, 1), "float32", -np.inf, np.inf, True, True), FLOATS)
+    code = coder(TupleSpec(parts), bounds=False)
+    value = tuple(np.random.default_rng(0).normal(size=part.shape).astype(np.float32) for part in parts)
     seen = code.decode(decode(bytearray(encode(percept(code.encode(value), {key: 1})))).observation)
     for one, other in zip(seen, value, strict=True):
         assert one.flags.aligned
