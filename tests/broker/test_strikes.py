@@ -10,7 +10,7 @@ from broker.errors import ConnectionLost
 from tests.broker.site import soon
 from tests.support.strikes import every
 
-POINTS = 200
+POINTS = 100
 """What is asked has so many points at least."""
 
 

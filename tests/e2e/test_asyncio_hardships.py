@@ -135,8 +135,9 @@ def test_a_step_that_is_overdue_can_be_waited_for(serve, make, gate):
     serve(GATED)
 
     async def main():
-        env = await make(GATED, step_timeout=0.3)
+        env = await make(GATED)
         await env.reset()
+        env.step_timeout = 0.3
         for wait in (lambda: env.step(WAIT), lambda: env.wait(0.3)):
             with pytest.raises(StepTimeout, match="waited .* for the reply to act"):
                 await wait()

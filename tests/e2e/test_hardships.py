@@ -508,8 +508,9 @@ def test_a_broker_that_stalls_during_a_make_does_not_end_the_worker(own_rabbit, 
 def test_a_close_after_a_step_that_was_given_up_finds_a_worker_that_has_come_back(serve, remote):
     """Over ``memory://`` who waits for a step may be who does it, and gives nothing up."""
     stepper = serve(COUNTING, lease=1000.0)._stepper
-    env = remote(COUNTING, trouble={"1": 2.0}, step_timeout=0.2)
+    env = remote(COUNTING, trouble={"1": 2.0})
     env.reset()
+    env.step_timeout = 0.2
     with pytest.raises(StepTimeout):
         env.step(0)
     broken = stepper._connection

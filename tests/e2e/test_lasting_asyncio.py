@@ -177,11 +177,11 @@ def test_a_reset_overtakes_the_search_and_a_close_ends_it(serve, make):
     run(main())
 
 
-def test_where_nobody_serves_any_more_it_is_said(serve, make):
+def test_where_nobody_serves_any_more_it_is_said(serve, make, patience):
     async def main():
         one = serve(COUNTING)
-        replayed = await make(COUNTING, **{**REPLAY, "make_timeout": 1.0})
-        truncated = await make(COUNTING, **{**TRUNCATE, "make_timeout": 1.0})
+        replayed = await make(COUNTING, **{**REPLAY, "make_timeout": patience})
+        truncated = await make(COUNTING, **{**TRUNCATE, "make_timeout": patience})
         for env in (replayed, truncated):
             await env.reset(seed=1)
         await asyncio.to_thread(one.stop)

@@ -66,10 +66,9 @@ class TestLine:
         assert played == [1] * 8
         assert max(taken) <= 2
 
-    def test_who_waits_too_long_is_told_and_leaves_nothing_behind_in_the_line(self, serve, remote, broker_url):
+    def test_who_waits_too_long_is_told_and_leaves_nothing_behind_in_the_line(self, serve, remote, patience):
         serve(COUNTING, capacity=1)
         holder = remote(COUNTING).open()
-        patience = 3.0 if broker_url.startswith("amqp") else 0.5  # also for the broker's own answers
         with pytest.raises(NoFreeWorker, match=f"no worker took the request within {patience:g} s at "):
             remote(COUNTING, make_timeout=patience).open()
         holder.close()

@@ -272,12 +272,12 @@ def test_where_the_next_worker_serves_another_env_of_that_name_it_is_said(serve,
         env.step(0)
 
 
-def test_where_nobody_serves_any_more_it_is_said(serve, remote):
+def test_where_nobody_serves_any_more_it_is_said(serve, remote, patience):
     one = serve(COUNTING)
-    env = remote(COUNTING, make_timeout=1.0, **REPLAY)
+    env = remote(COUNTING, make_timeout=patience, **REPLAY)
     env.reset(seed=1)
     one.stop()
-    with pytest.raises(WorkerLost, match=r"could not be replayed: .*no worker took the request within 1 s"):
+    with pytest.raises(WorkerLost, match="could not be replayed: .*no worker took the request within"):
         env.step(0)
 
 

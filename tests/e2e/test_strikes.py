@@ -14,7 +14,7 @@ from tests.support.strikes import every
 
 COUNTING = "tests.support.envs:Counting"
 
-POINTS = 100
+POINTS = 50
 """A request has so many points at least: fewer would mean that the strikes do not reach what they are to reach."""
 
 

@@ -55,6 +55,12 @@ def serve(broker_url):
 
 
 @pytest.fixture
+def patience(broker_url):
+    """Seconds to wait for a worker that does not come. Also RabbitMQ itself has to answer in that time."""
+    return 5.0 if broker_url.startswith("amqp") else 0.5
+
+
+@pytest.fixture
 def remote(broker_url):
     """``remote("CartPole-v1")`` gives a ``RemoteEnv`` at the test's broker, closed when the test ends."""
     with ExitStack() as envs:
