@@ -22,6 +22,9 @@ from protocol.version import SPOKEN
 if TYPE_CHECKING:
     from protocol.messages import Message, Request
 
+MOST_FORMER = 128
+"""So many of our former names are said to an env side that may know us by any of them: fewer than its queue holds."""
+
 _NOT_CONSUMED = {ErrorCode.MALFORMED.value, ErrorCode.UNSUPPORTED_VERSION.value}
 
 
@@ -50,7 +53,7 @@ class AgentDialogue:
         self._proven = True
         """It has said something else since, and so is known to have heard it."""
         self._former: list[str] = []
-        """By what the env side may know us as long as that is so: each broken connection had an incarnation."""
+        """By what the env side may know us as long as that is not so: each broken connection had an incarnation."""
         self._workers = FormerNames()
         self._compression: str | None = None
         self._next = 0
@@ -105,7 +108,7 @@ class AgentDialogue:
         Send all ``resumes()``. Whenever it says ``resume``: send them again if there are any, because they may have
         been lost while both were away, else ``repeat()``.
         """
-        self._former = [*(() if self._proven else self._former), self.incarnation]
+        self._former = [*(() if self._proven else self._former), self.incarnation][-MOST_FORMER:]
         self.incarnation, self._proven = incarnation, False
         if self.pending is not None:
             self.pending = replace(self.pending, incarnation=incarnation)

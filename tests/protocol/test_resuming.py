@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocol.agent_dialogue import MOST_FORMER
 from protocol.codec import encode
 from protocol.env_dialogue import Answer
 from protocol.messages import Act, Percept, Probe, Reset, Resume, Working
@@ -208,3 +209,16 @@ def test_whatever_was_lost_or_came_twice_the_agent_gets_its_reply_when_nothing_i
             pair.agent.receive(said)
     assert pair.agent.pending is None or wait(pair) == 1
     assert [request.step_id for request in pair.executed] == [0, 1]
+
+
+def test_an_idle_agent_whose_connection_breaks_for_ever_says_its_newest_names_and_no_more():
+    pair = Pair()
+    pair.do(Reset)
+    for number in range(3 * MOST_FORMER):
+        resume = pair.agent.reconnect(f"{number:016x}")
+        if number <= 2 * MOST_FORMER:
+            assert isinstance(pair.env.receive(resume), Answer)  # which is lost, as nobody listens
+    assert len(pair.agent.resumes()) == MOST_FORMER
+    for body in pair.agent.resumes():
+        pair.env.receive(body)
+    assert pair.env.agent == pair.agent.incarnation
