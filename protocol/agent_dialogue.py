@@ -22,7 +22,7 @@ from protocol.version import SPOKEN
 if TYPE_CHECKING:
     from protocol.messages import Message, Request
 
-MOST_FORMER = 128
+MOST_FORMER = 240
 """So many of our former names are said to an env side that may know us by any of them: fewer than its queue holds."""
 
 _NOT_CONSUMED = {ErrorCode.MALFORMED.value, ErrorCode.UNSUPPORTED_VERSION.value}
