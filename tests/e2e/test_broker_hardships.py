@@ -1,0 +1,69 @@
+"""A RabbitMQ that stops, starts and stalls, and the workers and agents that must outlast it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from agent_worker import RemoteEnv
+from tests.support.commands import eventually, worker
+from tools.rabbit import Rabbit
+
+COUNTING = "tests.support.envs:Counting"
+
+
+@pytest.fixture
+def own_rabbit():
+    """A RabbitMQ that a test may stop."""
+    with Rabbit() as node:
+        yield node
+
+
+def test_a_restart_of_the_broker_costs_neither_a_busy_nor_an_idle_agent_its_env(own_rabbit, tmp_path):
+    with worker(own_rabbit.url, tmp_path / "log", COUNTING) as one:
+        busy, idle = (RemoteEnv(COUNTING, own_rabbit.url) for _ in range(2))
+        for env in (busy, idle):
+            env.reset()
+        assert busy.step(0)[0] == [1]
+        own_rabbit.stop()
+        timer = threading.Timer(2.0, own_rabbit.start)
+        timer.start()
+        assert busy.step(0)[0] == [2]
+        timer.join()
+        one.wait_for("connecting again")
+        eventually(lambda: not idle._session._connection.closed, "the idle agent came back by itself")
+        assert idle.step(0)[0] == [1]
+        for env in (busy, idle):
+            env.close()
+
+
+def test_a_broker_that_stalls_during_a_make_does_not_end_the_worker(own_rabbit, tmp_path):
+    with worker(own_rabbit.url, tmp_path / "log", COUNTING, processes=2) as one:
+        env = RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0)
+        env.reset()
+        failures: list[BaseException] = []
+
+        def open_another() -> None:
+            try:
+                RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0).open().close()
+            except BaseException as failure:  # noqa: BLE001 - shown below
+                failures.append(failure)
+
+        threads = [threading.Thread(target=open_another) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        os.kill(own_rabbit.pid, signal.SIGSTOP)
+        resumed = threading.Timer(12.0, os.kill, (own_rabbit.pid, signal.SIGCONT))
+        resumed.start()
+        resumed.join()
+        for thread in threads:
+            thread.join(90)
+        assert one.process.poll() is None, one.said
+        assert failures == []
+        started = time.monotonic()
+        assert RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0).reset()[0] == [0], started
+        env.close()
