@@ -101,6 +101,11 @@ class AsyncEpisode(Episode):
             error = waiter.exception()
             self.keep(waiter.result() if error is None else error)  # type: ignore[arg-type]  # none else is ever set
 
+    def abandon(self) -> None:
+        """The same, for whoever waits now."""
+        if self._waiter is not None:
+            self.end_wait(self._waiter)
+
     def keep(self, outcome: Outcome) -> None:
         """Give it to the next wait."""
         if self.pending is None and not self.ended:

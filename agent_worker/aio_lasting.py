@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_worker.aio_episode import AsyncEpisode
 from agent_worker.aio_opening import open_async, open_by
-from agent_worker.episode import NEVER
+from agent_worker.episode import NEVER, Episode
 from agent_worker.errors import AlreadyPending, EnvClosed, NothingPending, RemoteEnvError, StepTimeout
 from agent_worker.recovery import Recovery
 from agent_worker.survival import Plan, Survival, is_loss
@@ -73,7 +73,10 @@ class LastingEpisode:
         if ending is not None and is_loss(ending) and self._survival.lost is None:
             self._survival.lose(ending)  # nobody waited when it was told
         if self._survival.undisturbed or self._closed:
-            self._episode.check(kind)
+            if self._work is None:
+                self._episode.check(kind)
+            else:  # who waits inside is our own task, and a reset ends that
+                Episode.check(self._episode, kind)
         else:
             self._survival.check(kind)
 
@@ -210,6 +213,8 @@ class LastingEpisode:
         reply, self._reply = self._reply, None
         if reply is not None:
             self._episode.end_wait(reply)
+        if work is not None:
+            self._episode.abandon()
         if work is not None and not work.done():
             with suppress(RuntimeError):  # the loop is closed
                 work.cancel()

@@ -26,7 +26,7 @@ from tests.support.commands import eventually
 from tests.support.equal import identical
 from tests.support.loops import empty, run
 from tests.support.losing import ADJUSTABLE, DRIFTING, vanish
-from tests.support.paced import TELLING, Telling
+from tests.support.paced import GATED, TELLING, WAIT, Telling
 
 CARTPOLE, COUNTING = "CartPole-v1", "tests.support.envs:Counting"
 REPLAY = {"on_worker_loss": "replay", "resume_window": 0.0}
@@ -151,6 +151,22 @@ def test_while_another_worker_is_looked_for_the_loop_runs_and_the_wait_may_be_le
             assert (await env.wait())[0] == [2]
             assert (await env.step(0))[0] == [3]
             assert not other._stepper.draining
+
+    run(main())
+
+
+def test_a_reset_overtakes_a_step_that_is_overdue(serve, make, gate):
+    async def main():
+        serve(GATED)
+        async with await make(GATED, **REPLAY) as env:
+            await env.reset(seed=1)
+            env.step_timeout = 0.3
+            with pytest.raises(StepTimeout):
+                await env.step(WAIT)
+            env.step_timeout = 20.0
+            gate.set()
+            assert (await env.reset(seed=2))[0] == [0]
+            assert (await env.step(0))[0] == [1]
 
     run(main())
 
