@@ -85,6 +85,8 @@ class _Link:
             if way not in self.silent:
                 line.put_nowait((self._due(way), Mark.END))
                 await sender
+        except ConnectionError:
+            return  # an end that resets the connection ends the link, as one that closes it does
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
