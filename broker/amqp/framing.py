@@ -165,6 +165,11 @@ class FrameReader:
         """Whether what comes next belongs to a long body, and is received straight into it."""
         return self._large is not None
 
+    def release(self) -> None:
+        """Nothing will be received any more: give the buffer back."""
+        self._buffer, self._view, self._all, self._large = bytearray(), memoryview(b""), [], None
+        self._contents.clear()
+
     def buffers(self) -> list[memoryview]:
         """Where to receive into, in this order; none is empty."""
         if self._large is None:

@@ -109,7 +109,7 @@ class Link(ABC):
             pass
         with self.lock:
             self.adapter.fail("it was closed by this process, and the broker did not answer that")
-        self.pump.close_when_idle(self.wire.close)
+        self.pump.close_when_idle(self._give_back)
 
     def forked(self) -> None:
         """See ``broker.fork``. Closing sends nothing; it drops the child's share of the socket."""
@@ -126,6 +126,11 @@ class Link(ABC):
                 raise BrokerUnreachable(f"{self.label} takes connections, but does not complete the AMQP handshake")
         properties = self.adapter.server_properties or {}
         self._server = {name: str(properties.get(name, "")) for name in ("product", "version", "platform")}
+
+    def _give_back(self) -> None:
+        """Its descriptor and its buffer, at once: the collector finds an ended connection late, as it is a cycle."""
+        self.wire.close()
+        self.adapter.reader.release()
 
     def _on_end(self, error: BrokerError) -> None:
         self.refusal = error
@@ -150,4 +155,4 @@ class Link(ABC):
                 with self.lock:
                     self.adapter.fail(f"nothing came from the broker for {2 * heartbeat_s} s, not even a heartbeat")
             late = now + heartbeat_s
-        self.pump.close_when_idle(self.wire.close)
+        self.pump.close_when_idle(self._give_back)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import traceback
+import tracemalloc
 import warnings
 
 import pytest
 
 import broker
 from broker import topology
+from broker.amqp import framing
+from broker.errors import ConnectionLost
 from tests.broker.site import bodies, eventually, quiet, soon
 
 
@@ -181,3 +185,25 @@ def test_shared_gives_one_connection_until_it_ends_or_the_process_forks(broker_u
     assert second is not first
     assert not second.closed
     second.close()
+
+
+def test_a_connection_that_has_broken_gives_its_memory_back_before_the_collector_comes(amqp_url):
+    def come_and_go() -> None:
+        connection = broker.connect(amqp_url, timeout_s=10, name="test")
+        connection.wire.shut_down()
+        with pytest.raises(ConnectionLost):
+            connection.mailbox().get(soon())
+        eventually(lambda: connection.wire._socket.fileno() == -1, "its socket is closed")
+
+    come_and_go()  # what is loaded once
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            come_and_go()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert held / 4 < framing.FRAME_MAX / 2
