@@ -72,8 +72,10 @@ class Channel:
             self.adapter.channels.pop(self.number, None)
         elif isinstance(method, spec.Channel.Close):
             self.adapter.write(frame.Method(self.number, spec.Channel.CloseOk()).marshal())
-            self.adapter.channels.pop(self.number, None)
-            self._end(_explain(method.reply_code, method.reply_text, self.adapter.url.label))
+            if self.error is None:
+                self.adapter.channels.pop(self.number, None)
+                self._end(_explain(method.reply_code, method.reply_text, self.adapter.url.label))
+            # else both have closed it at the same time, and the broker's answer to ours is still to come
         elif self.error is not None:
             return
         elif isinstance(method, spec.Basic.Cancel):

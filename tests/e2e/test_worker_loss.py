@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import ExitStack
 
 import gymnasium
@@ -16,8 +17,9 @@ from agent_worker.errors import EpisodeEnded, GivenUp, WorkerLost
 from agent_worker.opening import open_episode
 from agent_worker.wish import Wish
 from broker import shared, topology
+from broker.port import Receipt
 from protocol.codec import encode
-from protocol.messages import Act, Percept
+from protocol.messages import Percept
 from tests.support.commands import Worker, eventually, worker
 from tests.support.equal import identical
 from tests.support.hosting import Site
@@ -145,13 +147,13 @@ def test_what_a_former_worker_says_is_not_taken_for_an_answer(serve, remote, bro
     assert env.step(0)[0] == [1]
     new = env._session.token
     assert (former.episode != new.episode, former.worker != new.worker) == (True, True)
-    connection = shared(broker_url, timeout_s=5.0)
-    env._session._session.send(Act, 5.0, action=env._actions.encode(0))
+    connection, deadline = shared(broker_url, timeout_s=5.0), time.monotonic() + 20.0
     answer = {"reward": 9.0, "terminated": True, "truncated": True, "info": {}, "observation": bytes(8)}
-    for episode in (former.episode, new.episode):
-        late = encode(Percept(episode, new.pending.step_id, former.worker, **answer))
-        connection.send(topology.PERCEPTS, topology.percept_key(new.episode, connection.incarnation), late)
-    observation, reward, *_ = env.wait(20.0)
+    for episode in (former.episode, new.episode):  # to the next act, and in the queue before the worker's own answer
+        late = encode(Percept(episode, new._next, former.worker, **answer))
+        key = topology.percept_key(new.episode, connection.incarnation)
+        assert connection.publish(topology.PERCEPTS, key, late, deadline=deadline) is Receipt.ROUTED
+    observation, reward, *_ = env.step(0)
     assert (observation, reward) == ([2], 0.0)
     assert {"another episode", "another incarnation"} & set(new.ignored)
 
