@@ -131,7 +131,8 @@ class LastingEpisode:
             self._survival.not_moved(error)
             raise
         assert recovery is not None
-        self._episode = episode
+        former, self._episode = self._episode, episode
+        former.drop("its worker was lost")  # one that its worker has ended still has its queue
         self._survival.moved(episode, recovery.losses)
 
     async def request(self, kind: type[Request], timeout: float, **fields: Any) -> Message:

@@ -137,7 +137,8 @@ class LastingSession:
         if self._closed:
             session.close(0.0, "the env was closed")
             raise EnvClosed(f"{self.env_id}: closed while another worker was looked for")
-        self._session = session
+        former, self._session = self._session, session
+        former.finish_close()  # one that its worker has ended still has its queue
         self._survival.moved(session, recovery.losses)
         caretaker.watch(session)
         if self._mailbox_on is not None:

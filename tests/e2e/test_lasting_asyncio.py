@@ -65,6 +65,20 @@ def test_a_run_whose_workers_are_lost_is_that_of_an_undisturbed_local_env(serve,
     run(main())
 
 
+def test_nothing_is_kept_of_a_worker_that_was_drained(serve, make):
+    async def main():
+        one = serve(COUNTING)
+        async with await make(COUNTING, **REPLAY) as env:
+            await env.reset(seed=3)
+            former = env._episode._episode
+            await asyncio.to_thread(one.stop)
+            serve(COUNTING)
+            assert (await env.step(0))[0] == [1]
+            assert former._inbox is None, "its queue at the broker is gone"
+
+    run(main())
+
+
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_lanes_are_those_of_a_sync_vector_env_whoever_is_lost(serve, make, make_vec, mode):
     async def main():

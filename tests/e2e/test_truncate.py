@@ -45,10 +45,12 @@ def test_an_orderly_end_of_the_worker_is_a_loss_too(serve, remote):
     one = serve(COUNTING)
     env = remote(COUNTING, **TRUNCATE)
     env.reset()
+    former = env._session._session
     one.stop()
     assert "being shut down" in env.step(0)[4]["worker_lost"]
     serve(COUNTING)
     assert env.reset()[0] == [0]
+    assert former._inbox is None, "its queue at the broker is gone"
 
 
 def test_an_end_of_which_the_worker_says_that_no_other_could_help_is_no_loss(serve, remote):
