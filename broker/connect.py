@@ -25,20 +25,22 @@ LONGEST_BREAK_S = 1.0
 logger = logging.getLogger("gymbroker")
 
 
-def connect(url: str, *, timeout_s: float, name: str = "") -> Connection:
+def connect(url: str, *, timeout_s: float, name: str = "", given_up: threading.Event | None = None) -> Connection:
     """Open a new connection; the caller closes it. ``name`` tells operators of the broker who this is.
 
     A broker that cannot be reached is tried again, after random waits that grow to 5 s, until ``timeout_s`` have
-    passed (0: tried once); each wait is logged as a warning of logger ``gymbroker``. Raises ``InvalidBrokerUrl``,
-    ``BrokerUnreachable``, and what trying again cannot help at once: ``AccessRefused``, ``BrokerUntrusted``.
+    passed (0: tried once) or another thread has set ``given_up``; each wait is logged as a warning of logger
+    ``gymbroker``. Raises ``InvalidBrokerUrl``, ``BrokerUnreachable``, and what trying again cannot help at once:
+    ``AccessRefused``, ``BrokerUntrusted``.
     """
     parsed = parse(url)
     if parsed.scheme == "memory":
         return memory.connect(parsed.host)
-    return _dial(parsed, time.monotonic() + timeout_s, name or f"process {os.getpid()}")
+    deadline = time.monotonic() + timeout_s
+    return _dial(parsed, deadline, name or f"process {os.getpid()}", given_up or threading.Event())
 
 
-def _dial(url: BrokerUrl, deadline: float, name: str) -> Connection:
+def _dial(url: BrokerUrl, deadline: float, name: str, given_up: threading.Event) -> Connection:
     import tenacity  # with pika, a third of the time to import: memory:// needs neither
 
     from broker.amqp import AmqpConnection
@@ -56,7 +58,8 @@ def _dial(url: BrokerUrl, deadline: float, name: str) -> Connection:
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(BrokerUnreachable),
         wait=wait,
-        stop=lambda _: time.monotonic() >= deadline,
+        stop=lambda _: time.monotonic() >= deadline or given_up.is_set(),
+        sleep=tenacity.sleep_using_event(given_up),
         before_sleep=tell,
         reraise=True,
     )

@@ -202,6 +202,12 @@ class MemoryMailbox:
         self.loss = loss
         self._alarm.ring()
 
+    def forked(self, loss: BrokerError) -> None:
+        """In a child, where no other thread is that could hold its turn."""
+        self._turn = threading.RLock()
+        self.loss = loss
+        self.items.clear()
+
     def _sleep(self, deadline: float) -> None:
         """Wait until there is something to do, at most until ``deadline``."""
         self._alarm.arm()

@@ -62,15 +62,15 @@ class MemoryConnection:
         return self._refusal is not None
 
     def mailbox(self) -> MemoryMailbox:
-        self._check()
         box = MemoryMailbox(self._hub, self._mailboxes)
         with self._hub.lock:
+            self._check()
             self._mailboxes.add(box)
         return box
 
     def declare_exchanges(self, deadline: float) -> None:
-        self._check()
         with self._hub.lock:
+            self._check()
             self._exchanges.declare_all()
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> MemorySubscription:
@@ -92,9 +92,9 @@ class MemoryConnection:
     def _subscribe(
         self, spec: QueueSpec, exchange: str, keys: Sequence[str], mailbox: Mailbox, token: Any, *, prefetch: int
     ) -> MemorySubscription:
-        self._check()
         keys = [topology.shortstr(key) for key in keys]
         with self._hub.lock:
+            self._check()
             self._exchanges.check(exchange, self.label)
             queue = self._exchanges.declare(spec, self)
             if queue.owner not in (None, self):
@@ -109,11 +109,11 @@ class MemoryConnection:
         return MemorySubscription(consumer)
 
     def cancel(self, subscription: Subscription) -> None:
-        self._check()
         if not isinstance(subscription, MemorySubscription):
             raise TypeError(f"expected a subscription of {self.label}, got {subscription!r}")
         consumer = subscription.consumer
         with self._hub.lock:
+            self._check()
             if consumer in consumer.queue.consumers:
                 consumer.queue.consumers.remove(consumer)
                 self._forget(consumer)
@@ -121,16 +121,17 @@ class MemoryConnection:
                     self._exchanges.delete(consumer.queue)
 
     def watch(self, key: str, mailbox: Mailbox, token: Any) -> None:
-        self._check()
-        self._watched[key] = (own(mailbox), token)
+        with self._hub.lock:
+            self._check()
+            self._watched[key] = (own(mailbox), token)
 
     def unwatch(self, key: str) -> None:
         self._watched.pop(key, None)
 
     def send(self, exchange: str, key: str, body: bytes, *, settles: Arrival | None = None) -> None:
-        if self._refusal is not None:
-            raise again(self._refusal)
         with self._hub.lock:
+            if self._refusal is not None:
+                raise again(self._refusal)
             if settles is not None:
                 self._settle(settles)
             self._exchanges.check(exchange, self.label)
@@ -148,10 +149,10 @@ class MemoryConnection:
         self, exchange: str, key: str, body: bytes, *, deadline: float, persistent: bool = False,
         expires_s: float | None = None,
     ) -> Receipt:  # fmt: skip
-        self._check()
         now = time.monotonic()
         message = Message(body, topology.shortstr(key), None if expires_s is None else now + expires_s)
         with self._hub.lock:
+            self._check()
             return self._exchanges.publish(exchange, message, now)
 
     def keep(self, exchange: str, key: str, body: bytes, deadline: float) -> None:
@@ -172,18 +173,18 @@ class MemoryConnection:
         return queue
 
     def announce(self, exchange: str, key: str, body: bytes) -> None:
-        self._check()
         with self._hub.lock:
+            self._check()
             self._exchanges.publish(exchange, Message(body, topology.shortstr(key)), time.monotonic())
 
     def ack(self, arrival: Arrival) -> None:
-        self._check()
         with self._hub.lock:
+            self._check()
             self._settle(arrival)
 
     def requeue(self, arrival: Arrival) -> None:
-        self._check()
         with self._hub.lock:
+            self._check()
             self._settle(arrival, requeue=True)
 
     def _settle(self, arrival: Arrival, *, requeue: bool = False) -> None:
@@ -223,14 +224,18 @@ class MemoryConnection:
                     consumer.queue.give_back(list(consumer.unsettled.values()), time.monotonic())
             for box in self._mailboxes:
                 box.lose(self._refusal)
+            self._consumers.clear()  # which hold it
+            self._watched.clear()
 
     def forked(self) -> None:
         self._refusal = fork.refusal(self.label)
+        self._hub.lock = threading.Lock()  # a thread of the parent may have held it
         for box in self._mailboxes:
-            box.loss = self._refusal
-            box.items.clear()
+            box.forked(self._refusal)
 
     def _check(self) -> None:
+        """Under the hub's lock: a connection that ends between a look at it and what follows would leave, for one, a
+        consumer that nobody reads, and that is given every second ``make``."""
         if self._refusal is not None:
             raise again(self._refusal)
 

@@ -6,7 +6,7 @@ exchange           kind    queue                                       declared 
 ``gym.requests``   direct  ``requests.<env id>`` durable, bounded      env worker      ``make`` (competing workers)
 ``gym.acts``       direct  ``episode.<id>.act.<incarnation>`` excl.    env worker      requests of one episode
 ``gym.percepts``   direct  ``episode.<id>.percept.<incarnation>`` ex.  agent worker    replies of one episode
-``gym.events``     topic   ``observer.<incarnation>.<n>`` exclusive    observer        lossy: what happened
+``gym.events``     topic   ``observer.<incarnation>.<n>`` exclusive    observer        lossy: nothing yet
 ``gym.worlds``     direct  ``world.<hash>`` exclusive                  env worker      ``make`` for a seat of a world
 ``gym.presence``   topic   ``observer.<incarnation>.<n>`` exclusive    both            lossy: who is there
 ``gym.dead``       fanout  ``gym.dead`` durable, bounded               env worker      ``make`` that expired

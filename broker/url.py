@@ -23,6 +23,9 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 from broker.errors import InvalidBrokerUrl
 from broker.topology import SHORTSTR
 
+DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
+"""RabbitMQ on this machine, as it is installed: for who names no broker."""
+
 PORTS = {"amqp": 5672, "amqps": 5671}
 TLS_OPTIONS = ("cacertfile", "certfile", "keyfile", "verify", "server_name_indication")
 EXPECTED = "expected memory://name, amqp://user:password@host:port/vhost or amqps://..."

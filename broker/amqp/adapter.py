@@ -19,7 +19,9 @@ from pika import connection, exceptions, frame
 from pika.credentials import PlainCredentials
 
 from broker.amqp.channel import Channel
-from broker.amqp.framing import FRAME_MAX, FrameReader, FramingError
+from broker.amqp.framing import FRAME_MAX, FramingError
+from broker.amqp.reader import FrameReader
+from broker.amqp.strikes import is_strike
 from broker.errors import AccessRefused, BrokerError, BrokerUnreachable, ConnectionLost
 
 if TYPE_CHECKING:
@@ -91,14 +93,15 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
             return
         try:
             self.bytes_received += self.wire.receive(self.reader)
-        except (OSError, EOFError, FramingError) as error:
-            self.fail(str(error))
-        except Exception as error:  # whatever a malformed frame makes pika or us stumble over
-            logger.debug("frame from %s", self.url.label, exc_info=True)
-            self.fail(f"it sent a frame that cannot be understood ({type(error).__name__}: {error})")
-        except BaseException:  # an interrupt: bytes are taken from the socket that nobody has looked at
-            self.fail("this process was interrupted while it read")
-            raise
+        except BaseException as error:
+            if is_strike(error):  # bytes are taken from the socket that nobody has looked at
+                self.fail("this process was interrupted while it read")
+                raise
+            if isinstance(error, (OSError, EOFError, FramingError)):
+                self.fail(str(error))
+            else:  # whatever a malformed frame makes pika or us stumble over
+                logger.debug("frame from %s", self.url.label, exc_info=True)
+                self.fail(f"it sent a frame that cannot be understood ({type(error).__name__}: {error})")
 
     def write(self, data: bytes) -> None:
         """Send, or leave it in the backlog."""
@@ -107,11 +110,9 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
         self.bytes_sent += len(data)
         try:
             self.wire.write(data)
-        except OSError as error:
-            self.fail(str(error))
-        except BaseException:
-            self.interrupted()
-            raise
+        except BaseException as error:
+            if self._cut_short(error):
+                raise
 
     def write_pieces(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Send without joining, or leave it in the backlog."""
@@ -120,11 +121,9 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
         self.bytes_sent += sum(map(len, pieces))
         try:
             self.wire.write_pieces(pieces)
-        except OSError as error:
-            self.fail(str(error))
-        except BaseException:
-            self.interrupted()
-            raise
+        except BaseException as error:
+            if self._cut_short(error):
+                raise
 
     def flush(self) -> None:
         """Send of the backlog what can be sent."""
@@ -132,8 +131,17 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
             return
         try:
             self.wire.flush()
-        except OSError as error:
+        except BaseException as error:
+            if self._cut_short(error):
+                raise
+
+    def _cut_short(self, error: BaseException) -> bool:
+        """End the connection: what was to be written is not. Whether ``error`` is for the program."""
+        if isinstance(error, OSError) and not is_strike(error):
             self.fail(str(error))
+            return False
+        self.interrupted()
+        return True
 
     def send_message(self, channel: int, method: Any, properties: Any, body: bytes) -> None:
         """Send a message with properties."""
@@ -146,8 +154,18 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
             self._terminate_stream(Ended(reason))
 
     def interrupted(self) -> None:
-        """End the connection because a Ctrl-C struck in the middle of what must be done whole."""
+        """End the connection because a signal struck in the middle of what must be done whole."""
         self.fail("this process was interrupted while it wrote")
+
+    def release(self) -> None:
+        """It has ended: give its buffer back, and let go of all who were to be called."""
+        self.reader.release()
+        self.callbacks.clear()
+        self._timers.clear()
+        for channel in self.channels.values():
+            channel.release()
+        self.channels.clear()
+        self._on_open, self._on_end = _nothing, _nothing
 
     def run_timers(self) -> None:
         """Call what is due: heartbeats, and the ends of waits for them."""
@@ -210,6 +228,10 @@ class Adapter(connection.Connection):  # type: ignore[misc]  # pika 1.4 ships no
     def _on_blocked(self, _: Any, method: Any) -> None:
         reason = method.method.reason
         logger.warning("%s takes no messages for now (%s); given up in %g s", self.url.label, reason, BLOCKED_S)
+
+
+def _nothing(*_: object) -> None:
+    """For who is not to be called any more."""
 
 
 def explain(error: Exception, url: BrokerUrl, *, opened: bool) -> BrokerError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pika import frame, spec
 
 from broker import topology
+from broker.amqp.strikes import is_strike
 from broker.errors import AccessRefused, BrokerError, QueueTaken, TopologyMissing
 from broker.port import Arrival, Kind
 
@@ -50,8 +51,9 @@ class Channel:
             if waiting:
                 self._replies.extend([*[_ignore] * (len(waiting) - 1), on_reply or _ignore])
             self.adapter.write(data)
-        except KeyboardInterrupt:  # what is waited for and what was asked for may differ now
-            self.adapter.interrupted()
+        except BaseException as error:
+            if is_strike(error):  # what is waited for and what was asked for may differ now
+                self.adapter.interrupted()
             raise
 
     def publish(self, exchange: str, key: str, body: bytes, **properties: Any) -> None:
@@ -65,6 +67,12 @@ class Channel:
             self.error = BrokerError(f"channel {self.number} is closed")
             self._replies.clear()
             self.adapter.write(frame.Method(self.number, spec.Channel.Close(200, "", 0, 0)).marshal())
+
+    def release(self) -> None:
+        """Its connection has ended: let go of all who were to be called."""
+        self._on_closed = self.on_cancel = _ignore
+        self.on_confirm = lambda routed, tag, multiple: None
+        self._replies.clear()
 
     def on_method(self, method: Any) -> None:
         """A method that is no message has come."""

@@ -12,6 +12,7 @@ from broker import topology
 from broker.amqp import channel as methods
 from broker.amqp import framing
 from broker.amqp.consuming import Consuming
+from broker.amqp.framing import before_body
 from broker.amqp.publisher import MOST_KEYS, Announcer, Confirms, Pending
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing, again
 from broker.port import Arrival, Kind, Receipt
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 SMALL = framing.FRAME_MIN - 8
 """Bodies up to so many bytes are joined with their frames, in one piece; larger ones are not copied."""
+
+EXPIRATION_MAX = 2**32 - 1
+"""Longest life of a message that RabbitMQ takes, in milliseconds: 49 days."""
 
 
 class AmqpConnection(Consuming):
@@ -56,8 +60,10 @@ class AmqpConnection(Consuming):
         with self.lock:
             head = self._heads.get((exchange, key)) or self._head(exchange, key)
             ack = self._ack(settles) if settles is not None and settles.tag else b""
-            if len(body) <= SMALL:
-                self.adapter.write(framing.small_content(head, self._sending.number, body, ack))
+            size = len(body)
+            if 0 < size <= SMALL:
+                frames = head, before_body(self._sending.number, size), body, b"\xce", ack
+                self.adapter.write(b"".join(frames))
             else:
                 pieces = framing.content(head, self._sending.number, body, self.adapter.params.frame_max)
                 self.adapter.write_pieces([*pieces, ack] if ack else pieces)
@@ -71,7 +77,7 @@ class AmqpConnection(Consuming):
         self.check()
         properties: dict[str, Any] = {"delivery_mode": 2 if persistent else 1}
         if expires_s is not None:
-            properties["expiration"] = str(max(int(expires_s * 1000), 0))
+            properties["expiration"] = str(min(max(int(expires_s * 1000), 0), EXPIRATION_MAX))
         pending = Pending(exchange, topology.shortstr(key), body, properties)
         with self.lock:
             self._confirms.publish(pending)
@@ -112,6 +118,10 @@ class AmqpConnection(Consuming):
     def requeue(self, arrival: Arrival) -> None:
         self._settle(arrival, self._reject)
 
+    def forget(self) -> None:
+        self._subscriptions.clear()
+        self._watched.clear()
+
     def settle_idle(self) -> None:
         with self.lock:
             frames = self.acks.flush()
@@ -151,7 +161,7 @@ class AmqpConnection(Consuming):
 
     def on_content(self, channel: int, method: bytes, header: bytes, body: bytes) -> None:
         if method.startswith(framing.DELIVER):
-            self.deliver(method, body)
+            self.deliver(method, header, body)
         elif channel == self._sending.number:
             key = framing.routing_key(method)
             watcher = self._watched.get(key)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from broker import topology
 from broker.amqp import channel as methods
 from broker.amqp.acks import Acks
-from broker.amqp.framing import delivery, routing_key
+from broker.amqp.framing import NO_PROPERTIES, delivery, routing_key
 from broker.amqp.link import Link
 from broker.amqp.mailbox import AmqpMailbox
 from broker.amqp.pump import Waiter
+from broker.amqp.subscription import AmqpSubscription, consumer_tag
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
 from broker.port import Arrival, Kind
 
@@ -27,18 +28,6 @@ if TYPE_CHECKING:
     from broker.amqp.channel import Channel
     from broker.port import Mailbox, Subscription
     from broker.topology import QueueSpec
-
-
-class AmqpSubscription:
-    """A queue that an AMQP connection consumes."""
-
-    def __init__(
-        self, queue: str, channel: Channel, tag: str, box: AmqpMailbox, token: Any, *, acks: bool, keyed: bool
-    ) -> None:
-        self.queue, self.channel, self.tag, self.box, self.token = queue, channel, tag, box, token
-        self.acks, self.keyed = acks, keyed
-        self.announced = True
-        """Its owner wants to hear when it ends."""
 
 
 class Consuming(Link):
@@ -80,16 +69,21 @@ class Consuming(Link):
             binds = methods.bind(spec.name, topology.REQUESTS, [env_id])
             take = [methods.prefetch(1), methods.consume(spec.name, found.tag, acks=True)]
             found.announced = False
-            channel.call([methods.declare_queue(spec), *binds, *take], started.put)
+
+            def begun(outcome: Any) -> None:
+                found.announced = not isinstance(outcome, BrokerError)  # with the lock: its end may come right behind
+                started.put(outcome)
+
+            channel.call([methods.declare_queue(spec), *binds, *take], begun)
         try:
             self.written()
             self.reply(started, deadline, f"consuming {topology.shown(spec.name)!r}")
         except BaseException:
             with self.lock:
+                found.announced = False
                 channel.close()
                 self._serving_closed(env_id, channel)
             raise
-        found.announced = True
         return found
 
     def _open_serving(self, env_id: str) -> Channel:
@@ -155,7 +149,7 @@ class Consuming(Link):
     def _subscribe(
         self, queue: str, channel: Channel, mailbox: Mailbox, token: Any, *, acks: bool, keyed: bool = False
     ) -> AmqpSubscription:
-        tag = str(next(self._tags))
+        tag = consumer_tag(next(self._tags))
         found = AmqpSubscription(queue, channel, tag, self.own(mailbox), token, acks=acks, keyed=keyed)
         self._subscriptions[tag] = found
         return found
@@ -245,27 +239,28 @@ class Consuming(Link):
             raise TypeError(f"expected a mailbox of this connection to {self.label}, got {mailbox!r}")
         return mailbox
 
-    def deliver(self, method: bytes, body: bytes) -> None:
+    def deliver(self, method: bytes, header: bytes, body: bytes) -> None:
         """Put a delivery into its mailbox. Called with the lock held."""
         tag, number, redelivered = delivery(method)
         found = self._subscriptions.get(tag)
         if found is None:
             return
-        channel = found.channel
-        if not found.acks:
-            number = 0
-        elif channel.acks is not None:
-            channel.acks.deliver(number, tag)
-        key = routing_key(method) if found.keyed else ""
-        found.box.put(Arrival(Kind.MESSAGE, found.token, body, key, number, redelivered, channel))
+        if found.keyed:
+            found.deliver(number, redelivered, body, routing_key(method))
+            return
+        if header[12:] == NO_PROPERTIES:
+            found.come_by(method, self.adapter.reader.routes)
+        found.deliver(number, redelivered, body)
 
     def _on_cancel(self, tag: str) -> None:
         """The queue of a subscription is gone, or the subscription was cancelled by ``cancel``."""
-        found = self._subscriptions.pop(tag, None)
+        found = self._subscriptions.get(tag)
         if found is None:
             return
+        found.leave(self.adapter.reader.routes)
         if found.channel.acks is not None:
             found.channel.acks.end(tag)
+        del self._subscriptions[tag]  # not before: where a Ctrl-C strikes, who cancels again finishes it
         if found.announced:
             found.box.put(Arrival(Kind.CANCELLED, found.token, b""))
 

@@ -67,6 +67,10 @@ class Link(ABC):
         """A message has come in. Called with the lock held, by whoever pumps."""
 
     @abstractmethod
+    def forget(self) -> None:
+        """It has ended: let go of those who listened. Called with the lock held."""
+
+    @abstractmethod
     def settle_idle(self) -> None:
         """Ack what is settled, and has waited for company: an hour may pass until the next message comes."""
 
@@ -128,9 +132,11 @@ class Link(ABC):
         self._server = {name: str(properties.get(name, "")) for name in ("product", "version", "platform")}
 
     def _give_back(self) -> None:
-        """Its descriptor and its buffer, at once: the collector finds an ended connection late, as it is a cycle."""
+        """All that it holds, at once: what holds each other waits for the collector of cycles, and that comes late."""
         self.wire.close()
-        self.adapter.reader.release()
+        with self.lock:
+            self.adapter.release()
+            self.forget()
 
     def _on_end(self, error: BrokerError) -> None:
         self.refusal = error

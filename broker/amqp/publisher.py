@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from broker.amqp import channel as methods
 from broker.amqp import framing
 from broker.amqp.pump import Waiter
+from broker.amqp.strikes import is_strike
 from broker.port import Receipt
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class Confirms:
         """Number of its channel; 0 if it has none."""
         return self._channel.number if self._channel is not None else 0
 
-    def publish(self, pending: Pending) -> int:
-        """Send; the outcome comes to ``pending.waiter``. Returns its number."""
+    def publish(self, pending: Pending) -> None:
+        """Send; the outcome comes to ``pending.waiter``."""
         try:
             if self._channel is None:
                 self._channel = self._adapter.open_channel(self._on_closed)
@@ -62,10 +63,10 @@ class Confirms:
             # The id comes back with a return. A key does not tell which of two messages came back.
             properties = {"message_id": str(number), **pending.properties}
             self._channel.publish(pending.exchange, pending.key, pending.body, **properties)
-        except KeyboardInterrupt:  # our numbers and the broker's may differ now
-            self._adapter.interrupted()
+        except BaseException as error:
+            if is_strike(error):  # our numbers and the broker's may differ now
+                self._adapter.interrupted()
             raise
-        return number
 
     def forget(self, pending: Pending) -> None:
         """Nobody waits for it any more."""

@@ -84,7 +84,12 @@ class Pump:
         """
         try:
             if self._lead.acquire(blocking=False) or self._follow(waiter, deadline):
-                self._lead_for(waiter, deadline)
+                engine, items, cycle = self._engine, waiter.items, self._cycle
+                while not items and not engine.ended:
+                    now = time.monotonic()
+                    cycle(deadline, now)
+                    if now >= deadline:
+                        return
         finally:
             try:  # noqa: SIM105 - a Ctrl-C could strike in suppress(), or in a method of ours, before the release
                 self._lead.release()
@@ -109,7 +114,7 @@ class Pump:
     def breathe(self) -> None:
         """Read what has come and do what is due, unless somebody leads, who does that anyway. Never blocks."""
         try:
-            if self._lead.acquire(blocking=False):
+            if self._lead.acquire(blocking=False) and not self._engine.ended:
                 now = time.monotonic()
                 self._cycle(now, now)
         finally:
@@ -148,14 +153,6 @@ class Pump:
         with self._lead:
             close()
 
-    def _lead_for(self, waiter: Waiter, deadline: float) -> None:
-        engine = self._engine
-        while not waiter.items and not engine.ended:
-            now = time.monotonic()
-            self._cycle(deadline, now)
-            if now >= deadline:
-                return
-
     def _hand_over(self) -> None:
         """Give the lead up, if it is ours."""
         try:  # noqa: SIM105 - as in wait()
@@ -184,22 +181,25 @@ class Pump:
     def _cycle(self, deadline: float, now: float) -> None:
         """Wait until the socket has something, a timer or ``deadline`` is due, and do what there is to do."""
         engine = self._engine
-        if engine.ended:
-            return
-        if bool(engine.wire.backlog) is not self._for_output:
-            self._for_output = not self._for_output
-            self._poll.modify(engine.wire.fd, select.POLLIN | select.POLLOUT if self._for_output else select.POLLIN)
-        timer = engine.due
+        backlog, timer = engine.wire.backlog, engine.due
+        if backlog or self._for_output:
+            self._poll_for_output(bool(backlog))
         until = deadline if deadline < timer else timer
         events = self._poll.poll((until - now) * 1000 if until > now else 0)
         if events:
             with engine.lock:
-                if events[0][1] & ~select.POLLOUT:
+                if events[0][1] != select.POLLOUT:
                     engine.read()
-                if engine.wire.backlog:
+                if backlog:
                     engine.flush()
         if timer <= now or not events:  # a timer that has come due meanwhile has its turn in the next cycle
             self._run_timers(timer)
+
+    def _poll_for_output(self, wanted: bool) -> None:
+        """Whether to wake when the operating system takes something of the backlog, too."""
+        if wanted is not self._for_output:
+            self._for_output = wanted
+            self._poll.modify(self._engine.wire.fd, select.POLLIN | select.POLLOUT if wanted else select.POLLIN)
 
     def _run_timers(self, timer: float) -> None:
         if timer <= time.monotonic():

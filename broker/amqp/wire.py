@@ -17,7 +17,7 @@ from broker.errors import BrokerUnreachable, BrokerUntrusted, InvalidBrokerUrl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broker.amqp.framing import FrameReader
+    from broker.amqp.reader import FrameReader
     from broker.url import BrokerUrl, TlsOptions
 
 ATTEMPT_S = 10.0
@@ -93,7 +93,7 @@ class Wire:
             total += count
             reader.advance(count)
             # The rest of a long body may be there already; TLS may have decrypted more than a poll would tell.
-            if not self._tls and not reader.in_place:
+            if reader.large is None and not self._tls:
                 return total
 
     def shut_down(self) -> None:

@@ -73,7 +73,7 @@ def test_what_an_ended_consumer_left_stops_nobody_and_is_acked_by_nobody():
     assert acks.settle(1) == b""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_every_settlement_is_acked_once_and_each_consumer_can_always_be_handed_more(data):
     prefetches = {str(number): data.draw(st.integers(1, 9)) for number in range(3)}

@@ -137,10 +137,27 @@ def test_a_queue_deleted_under_its_consumer_is_told_to_it_and_to_nobody_else(rab
     assert bodies(other, 1) == [b"still there"]
 
 
+def test_a_queue_deleted_right_after_its_consumer_has_begun_is_told_to_it(site, connect, monkeypatch):
+    """Both may come in one read, or another thread may read the second."""
+    mailbox, operator = site.env.mailbox(), connect()
+    reply = site.env.reply
+
+    def late(*what):
+        outcome = reply(*what)
+        operator._drop(topology.requests_spec("Deleted").name)
+        eventually(lambda: site.env.pump.breathe() or not site.env._subscriptions, "it is known to be deleted")
+        return outcome
+
+    monkeypatch.setattr(site.env, "reply", late)
+    site.env.serve("Deleted", mailbox, "requests", soon())
+    arrival = mailbox.get(soon())
+    assert (arrival.kind, arrival.token) == (Kind.CANCELLED, "requests")
+
+
 def test_heartbeats_are_kept_while_nobody_waits(rabbit):
     """Three times the heartbeat in silence: RabbitMQ closes a connection after two."""
-    quiet_one = broker.connect(f"{rabbit.url}?heartbeat=1", timeout_s=10)
-    until = time.monotonic() + 3.5
+    quiet_one = broker.connect(f"{rabbit.url}?heartbeat=3", timeout_s=10)
+    until = time.monotonic() + 10.0
     while time.monotonic() < until:
         assert not quiet_one.closed
         time.sleep(0.1)

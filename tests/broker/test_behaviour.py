@@ -127,16 +127,30 @@ def test_settling_twice_or_at_another_connection_does_nothing(site):
     assert quiet(acts)
 
 
+def settled(connection, mailbox, first, count):
+    """The bodies of ``first`` and of what comes after it, ``count`` in all; each is settled before the next comes."""
+    connection.ack(first)
+    found = [first.body]
+    while len(found) < count:
+        arrival = mailbox.get(soon())
+        connection.ack(arrival)
+        found.append(arrival.body)
+    return found
+
+
 def test_a_flood_of_requests_is_refused_at_a_bound_and_what_was_taken_is_kept(site):
     acts, key = site.acts(prefetch=1)
-    for number in range(topology.INBOX_LENGTH + 1):  # one is handed out, the others wait
-        receipt = site.agent.publish(topology.ACTS, key, b"%d" % number, deadline=soon())
-        assert receipt is Receipt.ROUTED
-    assert site.agent.publish(topology.ACTS, key, b"too many", deadline=soon()) is Receipt.REFUSED
-    for number in range(topology.INBOX_LENGTH + 1):
-        arrival = acts.get(soon())
-        assert arrival.body == b"%d" % number
-        site.env.ack(arrival)
+
+    def publish(body):
+        return site.agent.publish(topology.ACTS, key, body, deadline=soon())
+
+    sent = [b"%d" % number for number in range(topology.INBOX_LENGTH + 1)]
+    assert publish(sent[0]) is Receipt.ROUTED
+    first = acts.get(soon())  # one is handed out, the others wait
+    for body in sent[1:]:
+        assert publish(body) is Receipt.ROUTED
+    assert publish(b"too many") is Receipt.REFUSED
+    assert settled(site.env, acts, first, len(sent)) == sent
     assert quiet(acts)
 
 
@@ -148,39 +162,31 @@ def test_an_inbox_of_acts_refuses_what_it_has_no_bytes_for(site, monkeypatch):
         return site.agent.publish(topology.ACTS, key, bytes(size), deadline=soon())
 
     fits, refused = Receipt.ROUTED, Receipt.REFUSED
-    assert [publish(size) for size in (1, 400, 500, 101, 100, 1)] == [fits, fits, fits, refused, fits, refused]
-    kept = []
-    for _ in range(4):
-        arrival = acts.get(soon())
-        kept.append(len(arrival.body))
-        site.env.ack(arrival)
-    assert kept == [1, 400, 500, 100]
+    assert publish(1) is fits
+    first = acts.get(soon())  # what is handed out does not count
+    assert [publish(size) for size in (400, 500, 101, 100, 1)] == [fits, fits, refused, fits, refused]
+    assert [len(body) for body in settled(site.env, acts, first, 4)] == [1, 400, 500, 100]
     assert publish(1000) is Receipt.ROUTED, "there is room again"
 
 
 def test_an_inbox_of_percepts_gives_up_the_oldest_for_what_it_has_no_bytes_for(site, monkeypatch):
     monkeypatch.setattr(topology, "INBOX_BYTES", 1000)
     percepts, key = site.percepts(prefetch=1)
-    for size in (1, 400, 500, 300, 200):
+    site.env.publish(topology.PERCEPTS, key, bytes(1), deadline=soon())
+    first = percepts.get(soon())  # what is handed out does not count
+    for size in (400, 500, 300, 200):
         assert site.env.publish(topology.PERCEPTS, key, bytes(size), deadline=soon()) is Receipt.ROUTED
-    kept = []
-    for _ in range(4):
-        arrival = percepts.get(soon())
-        kept.append(len(arrival.body))
-        site.agent.ack(arrival)
-    assert kept == [1, 500, 300, 200]
+    assert [len(body) for body in settled(site.agent, percepts, first, 4)] == [1, 500, 300, 200]
 
 
 def test_an_agent_that_reads_too_slowly_loses_the_oldest_replies(site):
     percepts, key = site.percepts(prefetch=1)
-    for number in range(topology.INBOX_LENGTH + 10):
+    site.env.publish(topology.PERCEPTS, key, b"0", deadline=soon())
+    first = percepts.get(soon())  # what is handed out does not count
+    for number in range(1, topology.INBOX_LENGTH + 10):
         assert site.env.publish(topology.PERCEPTS, key, b"%d" % number, deadline=soon()) is Receipt.ROUTED
-    found = []
-    for _ in range(topology.INBOX_LENGTH + 1):
-        arrival = percepts.get(soon())
-        site.agent.ack(arrival)
-        found.append(int(arrival.body))
-    assert found == [0, *range(10, topology.INBOX_LENGTH + 10)]
+    found = settled(site.agent, percepts, first, topology.INBOX_LENGTH + 1)
+    assert [int(body) for body in found] == [0, *range(10, topology.INBOX_LENGTH + 10)]
 
 
 def test_a_make_tells_what_became_of_it(site):
@@ -246,7 +252,7 @@ def test_a_make_whose_worker_goes_away_is_given_to_another(site, connect):
 def test_a_make_that_expired_is_given_to_nobody(site):
     mailbox = site.env.mailbox()
     site.env.cancel(site.env.serve(site.env_id, mailbox, "serving", soon()))
-    for body, expires_s in ((b"late", 0.05), (b"in time", 60.0)):
+    for body, expires_s in ((b"late", 0.05), (b"in time", 60.0), (b"patient", 1e9)):
         sent = site.agent.publish(topology.REQUESTS, site.env_id, body, deadline=soon(), expires_s=expires_s)
         assert sent is Receipt.ROUTED
     expired = soon(0.1)

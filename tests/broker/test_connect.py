@@ -47,6 +47,25 @@ def test_the_wait_ends_at_its_deadline():
     assert time.monotonic() >= before + 0.3
 
 
+def test_the_wait_ends_when_it_is_given_up(caplog):
+    (port,) = free_ports(1)
+    given_up, failures = threading.Event(), []
+
+    def wait():
+        try:
+            broker.connect(f"amqp://127.0.0.1:{port}/", timeout_s=600, given_up=given_up)
+        except broker.BrokerUnreachable as error:
+            failures.append(error)
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    eventually(lambda: caplog.records, "an attempt has failed")
+    given_up.set()
+    waiter.join(30)
+    assert not waiter.is_alive()
+    assert len(failures) == 1
+
+
 def test_what_waiting_cannot_help_is_not_waited_for(rabbit, caplog):
     with pytest.raises(broker.AccessRefused):
         broker.connect(rabbit.url_of("guest", "wrong"), timeout_s=600)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
-import traceback
 import tracemalloc
-import warnings
 
 import pytest
 
@@ -16,6 +13,7 @@ from broker import topology
 from broker.amqp import framing
 from broker.errors import ConnectionLost
 from tests.broker.site import bodies, eventually, quiet, soon
+from tests.support.forks import in_a_child
 
 
 def test_closing_twice_is_fine_and_what_is_closed_says_so(site):
@@ -53,13 +51,12 @@ def test_a_closed_connection_refuses_everything_and_names_itself(site):
 def test_all_who_wait_learn_of_the_end_of_their_connection(site):
     causes: list[str] = []
 
-    def wait():
-        mailbox = site.agent.mailbox()
+    def wait(mailbox):
         with pytest.raises(broker.ConnectionLost) as caught:
             mailbox.get(soon(60))
         causes.append(str(caught.value))
 
-    waiting = [threading.Thread(target=wait) for _ in range(5)]
+    waiting = [threading.Thread(target=wait, args=(site.agent.mailbox(),)) for _ in range(5)]
     for thread in waiting:
         thread.start()
     site.agent.close()
@@ -77,7 +74,7 @@ def test_what_had_arrived_is_given_out_after_the_end_unless_it_needs_settling(si
     site.env.send(topology.PERCEPTS, percept_key, b"second")
     assert bodies(percepts, 1) == [b"first"]
     probe = site.agent.mailbox()  # while one waits for this, the others' arrivals come in too
-    assert quiet(probe)
+    eventually(lambda: quiet(probe) and percepts.items, "the second has come in")
     site.agent.close()
     assert bodies(percepts, 1) == [b"second"]
     with pytest.raises(broker.ConnectionLost):
@@ -99,26 +96,6 @@ def test_the_queues_of_a_connection_end_with_it(site):
         return returns.get(soon(0.05)) is not None
 
     eventually(comes_back, "a message to a closed connection comes back")
-
-
-def in_a_child(work) -> str:
-    """What ``work()`` returned, or the error that it raised, in a forked child."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that this process has threads is the point
-        child = os.fork()
-    if child == 0:
-        try:
-            said = work()
-        except BaseException as error:  # noqa: BLE001 - nothing may leave the child but through the pipe
-            said = "".join(traceback.format_exception(error))
-        os.write(writer, said.encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
-    return said
 
 
 def test_a_forked_child_is_refused_and_its_parent_goes_on(site):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pika import frame, spec
 
 from broker.amqp import framing
-from broker.amqp.framing import FrameReader, FramingError
+from broker.amqp.framing import FramingError
+from broker.amqp.reader import KEPT, FrameReader
 
 FRAME_MAX = framing.FRAME_MAX
 
@@ -95,7 +96,7 @@ def test_a_stream_is_cut_the_same_in_whatever_pieces_it_comes(size, way):
     assert found.frames == frames
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_stream_is_cut_the_same_at_any_split(data):
     stream, bodies, frames = traffic()
@@ -124,7 +125,41 @@ def test_messages_of_two_channels_may_be_woven_into_each_other():
     assert [(channel, body) for channel, _, body in found.messages] == [(1, b"a" * 9000), (2, b"b" * 9000)]
 
 
-@settings(deadline=None)
+def in_frames(body: bytes) -> list[bytes]:
+    """A message on channel 1 as its frames."""
+    most = FRAME_MAX - 8
+    heads = [frame.Method(1, DELIVER).marshal(), frame.Header(1, len(body), spec.BasicProperties()).marshal()]
+    return heads + [frame.Body(1, body[at : at + most]).marshal() for at in range(0, len(body), most)]
+
+
+@pytest.mark.parametrize("between", [b"", HEARTBEAT, pika_message(2, DELIVER, b"b" * 300_000)], ids=len)
+def test_between_the_frames_of_a_long_body_may_be_others(between):
+    body = bytes(range(256)) * 2000
+    found = Stream()
+    found.feed(between.join(in_frames(body)))
+    assert (1, body) in [(channel, seen) for channel, _, seen in found.messages]
+    assert len(found.messages) + len(found.frames) == 1 + ((between and len(in_frames(body)) - 1) or 0)
+
+
+@pytest.mark.parametrize("others_end", [b"\xce", b"\xcd"])
+@pytest.mark.parametrize(
+    ("following", "says"),
+    [
+        (framing.HEAD.pack(framing.BODY, 1, 100_000), "longer than its header"),
+        (framing.HEAD.pack(framing.BODY, 2, 50_000), "none has begun"),
+        (framing.HEAD.pack(9, 1, 50_000), "of type 9"),
+        (framing.HEAD.pack(framing.BODY, 1, FRAME_MAX), "not AMQP"),
+    ],
+)
+def test_what_may_not_follow_the_first_frame_of_a_long_body_is_refused(following, says, others_end):
+    most = FRAME_MAX - 8
+    frames = in_frames(bytes(most + 60_000))
+    found = Stream()
+    found.feed(b"".join(frames[:2]) + frames[2][:-1])
+    with pytest.raises(FramingError, match=says if others_end == b"\xce" else "does not end"):
+        found.feed(others_end + following)
+
+
 @given(data=st.binary(max_size=400))
 def test_any_bytes_are_frames_or_a_framing_error(data):
     found = Stream()
@@ -187,8 +222,8 @@ def test_what_is_sent_equals_what_pika_would_send(size):
     ours = b"".join(framing.content(head, 5, body, 4096))
     method = spec.Basic.Publish(exchange="gym.acts", routing_key="k.ü", mandatory=True)
     assert ours == pika_message(5, method, body, frame_max=4096)
-    if size <= framing.FRAME_MIN - 8:
-        assert framing.small_content(head, 5, body, b"after") == ours + b"after"
+    if 0 < size <= framing.FRAME_MIN - 8:
+        assert head + framing.before_body(5, size) + body + b"\xce" == ours
 
 
 def test_settling_frames_equal_those_of_pika():
@@ -203,7 +238,7 @@ def test_a_stopped_reader_ignores_what_follows():
     assert found.frames == []
 
 
-@pytest.mark.parametrize("size", [framing.KEPT, framing.KEPT + 1, framing.KEPT + FRAME_MAX, 3 * framing.KEPT])
+@pytest.mark.parametrize("size", [KEPT, KEPT + 1, KEPT + FRAME_MAX, 3 * KEPT])
 def test_of_a_body_above_the_limit_so_much_is_kept_that_it_can_be_refused(size):
     stream = pika_message(1, DELIVER, bytes(size)) + pika_message(1, DELIVER, b"next")
     for way in ("feed", "feed_first_buffer_only"):
@@ -212,11 +247,11 @@ def test_of_a_body_above_the_limit_so_much_is_kept_that_it_can_be_refused(size):
         try:
             for at in range(0, len(stream), 2**20):
                 getattr(found, way)(stream[at : at + 2**20])
-            assert tracemalloc.get_traced_memory()[1] < framing.KEPT + 2**22
+            assert tracemalloc.get_traced_memory()[1] < KEPT + 2**22
         finally:
             tracemalloc.stop()
         large, after = (body for _, _, body in found.messages)
-        assert len(large) == size if size <= framing.KEPT else len(large) > framing.KEPT
+        assert len(large) == size if size <= KEPT else len(large) > KEPT
         assert after == b"next"
 
 

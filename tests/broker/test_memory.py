@@ -10,7 +10,8 @@ import pytest
 
 import broker
 from broker import memory, topology
-from tests.broker.site import Site, bodies, soon
+from tests.broker.site import Site, bodies, eventually, soon
+from tests.support.forks import in_a_child
 
 
 @pytest.fixture
@@ -77,6 +78,7 @@ def test_what_a_handler_raises_reaches_its_worker_and_never_the_agent_on_whose_t
         site.agent.send(topology.ACTS, act_key, b"first")
         site.agent.send(topology.ACTS, act_key, b"not handled any more")
         assert percepts.get(soon(0.3)) is None
+        eventually(lambda: raised, "it has reached its worker")
     assert [str(error) for error in raised] == ["the worker's own"]
     assert len(raised_on) == 1
 
@@ -214,7 +216,7 @@ def test_a_worker_that_is_slow_elsewhere_does_not_keep_an_agent_past_one_handler
     site.agent.send(topology.ACTS, act_key, b"")
     with running(acts, ignore):
         assert percepts.get(soon(0.05)) is None
-    assert handled
+        eventually(lambda: handled, "one is handled")
 
 
 def test_a_connection_can_be_lost_as_a_network_would_lose_it(site: Site):
@@ -229,6 +231,7 @@ def test_workers_learn_of_the_loss_of_their_connection(site: Site):
     acts, _ = site.acts()
     with running(acts, lambda arrival: None) as raised:
         site.env.lose("a cable was pulled")
+        eventually(lambda: raised, "the worker has learnt of it")
     assert [type(error) for error in raised] == [broker.ConnectionLost]
 
 
@@ -271,3 +274,63 @@ def test_who_waits_for_several_hears_the_fast_worker_while_the_slow_one_is_at_wo
         assert bodies(both, 1) == [b"fast"]
         go_on.set()
         assert bodies(both, 1) == [b"slow"]
+
+
+class LostFirst:
+    """The lock of a hub, for which ``connection.close`` in another thread was first."""
+
+    def __init__(self, lock, connection):
+        self.lock, self.connection = lock, connection
+
+    def __enter__(self):
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()  # which takes the lock, too
+        self.lock.acquire()
+
+    def __exit__(self, *error):
+        self.lock.release()
+
+
+USES = {
+    "mailbox": lambda env, box, arrival: env.mailbox(),
+    "declare_exchanges": lambda env, box, arrival: env.declare_exchanges(soon()),
+    "serve": lambda env, box, arrival: env.serve("X", box, "make", soon()),
+    "inbox": lambda env, box, arrival: env.inbox(topology.ACTS, ["k"], box, "act", prefetch=1, deadline=soon()),
+    "listen": lambda env, box, arrival: env.listen(topology.PRESENCE, ["#"], box, "ask", soon()),
+    "watch": lambda env, box, arrival: env.watch("k", box, "watch"),
+    "send": lambda env, box, arrival: env.send(topology.PERCEPTS, "k", b""),
+    "send that settles": lambda env, box, arrival: env.send(topology.PERCEPTS, "k", b"", settles=arrival),
+    "publish": lambda env, box, arrival: env.publish(topology.PERCEPTS, "k", b"", deadline=soon()),
+    "keep": lambda env, box, arrival: env.keep(topology.EVALUATIONS, "k", b"", soon()),
+    "kept": lambda env, box, arrival: env.kept(topology.EVALUATIONS, "k", soon()),
+    "announce": lambda env, box, arrival: env.announce(topology.PRESENCE, "k", b""),
+    "ack": lambda env, box, arrival: env.ack(arrival),
+    "requeue": lambda env, box, arrival: env.requeue(arrival),
+    "cancel": lambda env, box, arrival: env.cancel(arrival.token),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_connection_that_ends_while_it_is_used_leaves_nothing_that_nobody_reads(site: Site, connect, use):
+    hub, box, helper = site.env._hub, site.env.mailbox(), connect()
+    requests = topology.requests_spec("X")
+    taken = site.env.serve("X", box, "make", soon())
+    helper.publish(topology.REQUESTS, "X", b"first", deadline=soon())
+    arrival = box.get(soon())
+    arrival.token = taken
+    hub.lock = LostFirst(hub.lock, site.env)
+    with pytest.raises(broker.ConnectionLost):
+        use(site.env, box, arrival)
+    assert all(one.owner is not site.env for queue in hub.exchanges.queues.values() for one in queue.consumers)
+    assert [message.body for message in hub.exchanges.queues[requests.name].ready] == [b"first"], "it is given back"
+
+
+def test_a_forked_child_is_refused_where_a_thread_of_its_parent_holds_the_lock(site: Site):
+    def child():
+        with pytest.raises(broker.ConnectionForked):
+            site.env.send(topology.PERCEPTS, "k", b"")
+        return "refused"
+
+    with site.env._hub.lock:
+        assert in_a_child(child) == "refused"

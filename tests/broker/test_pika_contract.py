@@ -150,3 +150,10 @@ def test_pika_says_nothing_by_default():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert "a traceback" not in done.stderr
     assert "heard" in done.stderr
+
+
+def test_all_callbacks_can_be_let_go_of():
+    manager = pika.callback.CallbackManager()
+    manager.add(0, "key", print)
+    manager.clear()
+    assert manager.pending(0, "key") is None

@@ -56,13 +56,13 @@ def test_a_make_that_was_confirmed_survives_the_sudden_death_of_the_broker(rabbi
 OWNER = """
 import time
 from tools.rabbit import Rabbit
-with Rabbit(bound=True) as node:
+with Rabbit() as node:
     print(node.pid, node.folder, flush=True)
     time.sleep(60)
 """
 
 
-def test_a_bound_broker_ends_with_the_process_that_started_it_even_if_that_is_killed():
+def test_a_broker_ends_with_the_process_that_started_it_even_if_that_is_killed():
     command = [sys.executable, "-c", OWNER]
     with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
@@ -71,3 +71,26 @@ def test_a_bound_broker_ends_with_the_process_that_started_it_even_if_that_is_ki
     status = Path(f"/proc/{pid}/status")
     eventually(lambda: not status.exists() or "\nState:\tZ" in status.read_text(), "it has ended")
     shutil.rmtree(folder)
+
+
+DRAWING = """
+import sys
+from tools import rabbit
+draw, wanted = rabbit.secrets.randbelow, [int(sys.argv[1])]
+rabbit.secrets.randbelow = lambda count: wanted.pop() if wanted else draw(count)
+print(*rabbit.free_ports(1), wanted)
+"""
+
+
+def test_a_port_on_which_nobody_listens_yet_is_given_to_no_other_process():
+    (given,) = rig.free_ports(1)
+    command = [sys.executable, "-c", DRAWING, str(given - rig.LOWEST_PORT)]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    port, wanted = done.stdout.split()
+    assert wanted == "[]", "it drew the one that was given"
+    assert int(port) != given
+
+
+def test_marks_of_ports_do_not_use_up_the_files_of_a_process():
+    rig.free_ports(rig.MOST_MARKS + 1)
+    assert len(rig._marks) == rig.MOST_MARKS
