@@ -20,17 +20,22 @@ from protocol.rules import ENV_SAYS, PROVISIONAL, TRANSITIONS, State
 from protocol.version import SPOKEN
 
 if TYPE_CHECKING:
-    from protocol.messages import Message, Request
+    from protocol.messages import Message, Reply, Request
 
 MOST_FORMER = 240
 """So many of our former names are said to an env side that may know us by any of them: fewer than its queue holds."""
 
 _NOT_CONSUMED = {ErrorCode.MALFORMED.value, ErrorCode.UNSUPPORTED_VERSION.value}
 
+_NOTHING_NEW = frozenset({Probe, Status, Accepted})
+"""Of the worker that we are bound to."""
+
+_NOTHING: dict[type[Reply], State] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A worker that opened our episode when we were bound already: send it ``dialogue.dismiss(incarnation)``."""
+    """A worker that opened our episode when we were bound already: send ``dialogue.dismiss()`` to its key."""
 
     incarnation: str
 
@@ -76,17 +81,26 @@ class AgentDialogue:
         Raises ``LocalProtocolError`` if it is not legal now, and changes nothing: before its ``reset``, after the
         end, or while another request has no reply. Only ``reset`` and ``close`` may overtake one that is overdue.
         """
-        if kind not in TRANSITIONS[self.state] or kind is Make or (self.worker is None and kind is not Close):
-            raise LocalProtocolError(f"{kind.performative} is not legal in a {self.state.value} episode")
-        if self.pending is not None and kind not in (Reset, Close):
-            raise LocalProtocolError(
-                f"{kind.performative} is not legal while {_name(self.pending)} has no reply: wait, reset or close"
-            )
+        if kind not in TRANSITIONS[self.state] or self.worker is None or self.pending is not None or kind is Make:
+            self._refuse_to_ask(kind)
         request = kind(self.episode, self._next, self.incarnation, **fields)
         body = encode(request)  # may refuse a value; nothing has changed then
         self.pending = request
         self._next += 1
         return body
+
+    def _refuse_to_ask(self, kind: type[Request]) -> None:
+        """Raise why it may not be asked now, if it may not."""
+        if kind not in TRANSITIONS[self.state] or kind is Make or (self.worker is None and kind is not Close):
+            raise LocalProtocolError(f"{kind.performative} is not legal in a {self.state.value} episode")
+        if self.pending is not None and not self.may_overtake(kind):
+            raise LocalProtocolError(
+                f"{kind.performative} is not legal while {_name(self.pending)} has no reply: wait, reset or close"
+            )
+
+    def may_overtake(self, kind: type[Request]) -> bool:
+        """Whether it may be asked while another request has no reply: a close; a reset, but behind no close."""
+        return kind is Close or (kind is Reset and type(self.pending) is not Close)
 
     def repeat(self) -> bytes:
         """The pending request once more, to the letter (under our incarnation of now)."""
@@ -98,8 +112,8 @@ class AgentDialogue:
         """Ask whether the env side is there, without asking for anything. It need not answer."""
         return encode(Probe(self.episode, self._next - 1, self.incarnation))
 
-    def dismiss(self, incarnation: str) -> bytes:
-        """Tell a ``Stray`` worker, to be sent to its key, that its env is not needed."""
+    def dismiss(self) -> bytes:
+        """Tell a worker that we are not bound to that its env is not needed: to be sent to its key."""
         return encode(Close(self.episode, 0, self.incarnation, reason="another worker was first"))
 
     def reconnect(self, incarnation: str) -> bytes:
@@ -146,12 +160,18 @@ class AgentDialogue:
         except DecodeError:
             self.ignored["malformed"] += 1
             raise
+        kind = type(message)
         if message.episode != self.episode:
             return self._ignore("another episode")
-        if type(message) not in ENV_SAYS:
+        if kind not in ENV_SAYS:
             raise self._refuse(f"an env may not say {message.performative}")
-        if self.worker is None:
-            return self._open(message)
+        if message.incarnation == self.worker and kind is not Resume:
+            return self._answer(message)
+        return self._open(message) if self.worker is None else self._introduced(message)
+
+    def _introduced(self, message: Message) -> Message | Stray | None:
+        """Of another incarnation than the one that we are bound to, or a ``resume``."""
+        assert self.worker is not None
         if type(message) is Resume and self._workers.admit(message, self.worker):
             if message.incarnation == self.worker:
                 self.unheard = None
@@ -169,7 +189,10 @@ class AgentDialogue:
             return self._ignore("no request pending")
         if isinstance(message, Status):
             self.worker = message.incarnation
+            self._workers.bind(message.incarnation)
             return self._settle(message)
+        if isinstance(message, Resume):
+            self._workers.hear_early(message)
         if isinstance(message, Error):
             return self._settle(message)
         if type(message) in PROVISIONAL:
@@ -179,14 +202,13 @@ class AgentDialogue:
     def _answer(self, message: Message) -> Message | None:
         """From the worker that we are bound to."""
         self.unheard, self._proven = None, True
-        kind = type(message)
+        kind, pending = type(message), self.pending
         if kind is Working:
             return message  # it lives: also an answer to a probe where nothing is pending
         if kind is Error:
-            return self._failed(message)  # type: ignore[arg-type]
-        if kind in (Probe, Status, Accepted):
+            return self._failed(message)  # type: ignore[arg-type]  # mypy narrows by isinstance only, which is slower
+        if kind in _NOTHING_NEW:
             return self._ignore("nothing new")
-        pending = self.pending
         if pending is None:
             return self._ignore("no request pending")
         if message.step_id != pending.step_id:
@@ -215,8 +237,8 @@ class AgentDialogue:
 
     def _settle(self, message: Message) -> Message:
         assert self.pending is not None
-        replies = TRANSITIONS[self.state].get(type(self.pending))
-        after = replies.get(type(message)) if replies else None  # type: ignore[arg-type]
+        replies = TRANSITIONS[self.state].get(type(self.pending), _NOTHING)
+        after = replies.get(type(message))  # type: ignore[arg-type]  # any key may be looked for
         if after is None:
             raise self._refuse(f"{message.performative} is no reply to {_name(self.pending)}")
         self.state, self.pending = after, None

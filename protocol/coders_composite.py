@@ -146,8 +146,12 @@ class StackNode:
         return [count, self._batch.encode(value, count)]
 
     def decode(self, wire: Any) -> Any:
-        expect_list(wire, 2)
-        return self._batch.decode(wire[1], _length(wire[0]))
+        if type(wire) is not list or len(wire) != 2:
+            expect_list(wire, 2)
+        count = wire[0]
+        if type(count) is not int or not 0 <= count <= _MOST_ITEMS:
+            _length(count)
+        return self._batch.decode(wire[1], count)
 
 
 def _length(wire: Any) -> int:

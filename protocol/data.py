@@ -67,7 +67,7 @@ class Mark:
 
 
 def parts(value: Any, limits: Limits) -> list[Any] | None:
-    """What ``value`` holds, as the wire counts it (a mark is one more entry); None if it costs as little as a number.
+    """What ``value`` holds, as the wire counts it (a mark is one more entry); None if it can hold nothing.
 
     Raises ``ValueError`` for what cannot travel under ``limits``.
     """
@@ -93,6 +93,11 @@ def parts(value: Any, limits: Limits) -> list[Any] | None:
         return [None, *_items(value)]
     array = _foreign_array(value)
     return None if array is None else parts(array, limits)
+
+
+def is_number(cls: type) -> bool:
+    """Whether values of ``cls``, a subclass of int or float, go as their base; numpy's, float64 among them, do not."""
+    return issubclass(cls, (int, float)) and not issubclass(cls, np.generic)
 
 
 def default(value: Any) -> Any:

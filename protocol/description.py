@@ -73,8 +73,8 @@ class Description:
         state = _get(content, "state_space", dict, type(None))
         return cls(
             version=_get(content, "version", int),
-            worker=_get(content, "worker", str),
-            env_id=_get(content, "env_id", str),
+            worker=_name(content, "worker"),
+            env_id=_name(content, "env_id"),
             observation_space=from_data(_get(content, "observation_space", dict)),
             action_space=from_data(_get(content, "action_space", dict)),
             num_envs=_get(content, "num_envs", int, type(None)),
@@ -85,10 +85,17 @@ class Description:
             api=_get(content, "api", str),
             step_timeout_s=_seconds(content, "step_timeout_s"),
             idle_timeout_s=_seconds(content, "idle_timeout_s"),
-            calls=tuple(name for name in _get(content, "calls", list) if type(name) is str),
+            calls=tuple(name for name in _get(content, "calls", list) if type(name) is str and name.isprintable()),
             state_space=None if state is None else from_data(state),
             world=_get(content, "world", dict, type(None)),
         )
+
+
+def _name(content: dict[str, Any], name: str) -> str:
+    value: str = _get(content, name, str)
+    if not value.isprintable():  # people see it in their terminals
+        raise DecodeError(f"status content {name!r}: it has control characters")
+    return value
 
 
 def _seconds(content: dict[str, Any], name: str) -> float:

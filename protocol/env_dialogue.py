@@ -20,6 +20,10 @@ from protocol.rules import AGENT_SAYS, TRANSITIONS, State
 if TYPE_CHECKING:
     from protocol.messages import Reply, Request
 
+_NUMBERED = AGENT_SAYS - {Make, Resume, Probe}
+"""What an agent asks for, one after the other."""
+
+_NOTHING: dict[type[Reply], State] = {}
 
 MAX_TEXT = 2000
 """Characters of an error's text."""
@@ -89,6 +93,13 @@ class EnvDialogue:
         self.incarnation = incarnation
         return self._resume()
 
+    def first_reply_again(self) -> bytes | None:
+        """The ``status`` once more, where no request has come that shows that the agent has it.
+
+        It may have been lost with a former connection of ours. An agent that has it ignores it behind our ``resume``.
+        """
+        return None if self._step_id != OUTSIDE or self._reply is None else self._reply_again(self._reply)
+
     def _resume(self) -> bytes:
         return encode(Resume(self.episode, self._step_id, self.incarnation, self._known_as))
 
@@ -107,7 +118,10 @@ class EnvDialogue:
         if message.episode != self.episode:
             return self._ignore("another episode")
         kind = type(message)
-        if kind is Resume and self.agent in (message.previous, message.incarnation):  # type: ignore[union-attr]
+        if kind in _NUMBERED and message.incarnation == self.agent:
+            self._known_as = self.incarnation
+            return self._request_came(message)  # type: ignore[arg-type]  # mypy narrows by isinstance only: slower
+        if kind is Resume and self.agent in (message.previous, message.incarnation):  # type: ignore[union-attr]  # too
             self.agent = message.incarnation
             return Answer(self._resume())
         if message.incarnation != self.agent:
@@ -115,12 +129,12 @@ class EnvDialogue:
         if kind not in AGENT_SAYS or kind is Make:
             return self._refuse(message.step_id, ErrorCode.ILLEGAL, f"an agent may not say {message.performative} here")
         self._known_as = self.incarnation
-        if kind is Probe:
-            return message  # type: ignore[return-value]  # mypy narrows by isinstance only, which is slower
-        return self._request_came(message)  # type: ignore[arg-type]
+        return message  # type: ignore[return-value]  # it is a probe: there is nothing else left
 
     def _request_came(self, request: Request) -> Request | Answer | None:
         step_id, last = request.step_id, self._step_id
+        if step_id == last + 1 and self.executing is None and type(request) in TRANSITIONS[self.state]:
+            return self._take(request)  # as nearly always: nothing below would refuse it
         if step_id == last and last != OUTSIDE:
             return self._repeated(request)
         if isinstance(request, Close) and step_id >= 0 and self.state is not State.ENDED:
@@ -154,11 +168,13 @@ class EnvDialogue:
         if not same:
             text = f"step {request.step_id} came before with another body"
             return self._refuse(request.step_id, ErrorCode.STEP_CONFLICT, text)
-        if self._reply is None:
-            return self._ignore("still executing")
-        reply = decode(self._reply)
+        return self._ignore("still executing") if self._reply is None else Answer(self._reply_again(self._reply))
+
+    def _reply_again(self, said: bytes) -> bytes:
+        """The last reply, by our incarnation of now."""
+        reply = decode(said)
         body = encode(replace(reply, incarnation=self.incarnation))
-        return Answer(body if type(reply) is Error else self._as_asked(body))
+        return body if type(reply) is Error else self._as_asked(body)
 
     def _as_asked(self, body: bytes) -> bytes:
         """A reply that is no error, deflated if the agent wants that."""
@@ -173,15 +189,14 @@ class EnvDialogue:
         request = self.executing
         if request is None:
             raise LocalProtocolError(f"{kind.performative}: there is no request to reply to")
-        replies = TRANSITIONS[self.state].get(type(request))
-        after = replies.get(kind) if replies else None
+        after = TRANSITIONS[self.state].get(type(request), _NOTHING).get(kind)
         if after is None:
             asked = f"{request.performative} in a {self.state.value} episode"
             raise LocalProtocolError(f"{kind.performative} is no reply to {asked}")
         message = kind(self.episode, self._step_id, self.incarnation, **fields)
         body = encode(message)  # may refuse a value; nothing has changed then
         self.executing, self._reply, self.state = None, body, after
-        return self._as_asked(body)
+        return body if self._compression is None else self._as_asked(body)
 
     def fail(self, code: ErrorCode, text: str, fault: Fault, *, retry: bool = False, ends: bool = False) -> bytes:
         """An ``error`` as the reply to the request that is being executed, or, where there is none, to nobody.
@@ -195,6 +210,8 @@ class EnvDialogue:
             self.executing, self._reply, self.state = None, body, after
         if ends:
             self.state = State.ENDED
+            if self._step_id == OUTSIDE:
+                self._reply = body  # no status any more
         return body
 
     def _refuse(self, step_id: int, code: ErrorCode, text: str) -> Answer:

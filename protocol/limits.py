@@ -20,7 +20,8 @@ class Limits:
     depth: int = 16
     """Containers (lists, tuples, dicts, arrays of objects) around any object."""
     items: int = 2**15
-    """Objects in the message, counting an array, a map and a numeric array as five: so much memory do they take."""
+    """Objects in the message, counting an array, a map and a numeric array as five (so much memory do they take), and a
+    scalar of numpy and a value that cannot travel as two (so long do they take)."""
     container_length: int = 2**14
     """Entries of one list, tuple, dict or array of objects."""
     str_bytes: int = 2**16

@@ -1,4 +1,4 @@
-"""The vocabulary: one frozen value for each performative. Field order is wire order.
+"""The vocabulary: one class for each performative. Field order is wire order.
 
 The five performatives of the AEA gym protocol (``reset``, ``status``, ``act``, ``percept``, ``close``) keep their
 names; the others are what it lacks (``reference``: fetchai/agents-aea, ``protocols/gym``).
@@ -7,7 +7,8 @@ Every message begins with
 
 * ``episode``: 32 hex digits, chosen by the agent at random. A capability: who knows it may speak in the episode.
 * ``step_id``: the number of the request within the episode, from 0; a reply repeats the number of its request.
-  ``OUTSIDE`` (-1) for what is not numbered: ``make`` and its answers, ``probe``, and errors about unreadable bytes.
+  ``OUTSIDE`` (-1) for what is not numbered: ``make`` and its answers, and errors about unreadable bytes. ``probe``,
+  ``working`` and ``resume`` have the last number that their sender knows of.
 * ``incarnation``: 16 hex digits of the sender's connection. It is the address to answer to, and the fence.
 
 ``Wire`` fields hold values coded by walking the space (``protocol.coders``): bytes, int, str, or lists of these.
@@ -218,7 +219,8 @@ class Closed:
 
 @dataclass(slots=True)
 class Error:
-    """env: instead of the reply. It consumes its ``step_id``, except ``malformed`` and ``step_*`` ones."""
+    """env: instead of the reply. It consumes its ``step_id``, unless its code is ``malformed``, ``unsupported_version``
+    or ``step_*``."""
 
     performative: ClassVar[str] = "error"
     episode: str

@@ -25,6 +25,18 @@ class FormerNames:
         self._names: deque[str] = deque(maxlen=MOST)
         self._previous: str | None = None
         """What the worker last said that we know it by."""
+        self._early: dict[str, str] = {}
+        """What those who might become our worker said that we know them by, by their names of then."""
+
+    def hear_early(self, resume: Resume) -> None:
+        """Somebody comes back before the agent is bound to anybody."""
+        if len(self._early) < MOST:
+            self._early[resume.incarnation] = resume.previous
+
+    def bind(self, name: str) -> None:
+        """The agent is bound to a worker by this ``name``; which may go on to call itself by the one before."""
+        self._previous = self._early.get(name)
+        self._early.clear()
 
     def admit(self, resume: Resume, now: str) -> bool:
         """Whether who is called ``now`` says ``resume``; if so, its new name replaces that."""

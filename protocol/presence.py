@@ -51,4 +51,6 @@ class Presence:
         envs = fields["envs"]
         if not all(type(env_id) is str for env_id in envs):
             raise DecodeError("presence 'envs': expected strings")
+        if not all(text.isprintable() for text in (fields["worker"], *envs)):  # people see them in their terminals
+            raise DecodeError("presence: a name has control characters")
         return cls(**{**{name: fields[name] for name in wanted}, "envs": tuple(envs)})

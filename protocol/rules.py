@@ -66,6 +66,9 @@ TRANSITIONS: dict[State, dict[type[Request], dict[type[Reply], State]]] = {
     State.ENDED: {},
 }
 
+OUTCOMES = frozenset({Status, Percept, Frame, Result, Closed})
+"""What a request is for."""
+
 PROVISIONAL: tuple[type[Reply], ...] = (Accepted, Working)
 """Replies that only say that the real one will come."""
 

@@ -6,6 +6,7 @@ The other direction is ``env_worker.spaces``: it needs no library, for it goes b
 from __future__ import annotations
 
 from collections import OrderedDict
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def to_space(spec: Spec, spaces: ModuleType) -> Any:
     """The space of ``spec``, of the library whose module ``spaces`` is (``gymnasium.spaces`` or ``gym.spaces``).
 
     Raises ``TypeError`` for what gym 0.26 does not have: OneOf, stacked Sequence, a start of MultiDiscrete, dtypes of
-    Discrete. Use ``api="gymnasium"`` for such envs.
+    Discrete. Use ``api="gymnasium"`` for such envs. Gymnasium has the last since 1.2.3.
     """
     return _BUILD[type(spec)](spec, spaces)
 
@@ -49,11 +50,13 @@ def _box(spec: BoxSpec, spaces: ModuleType) -> Any:
 
 
 def _discrete(spec: DiscreteSpec, spaces: ModuleType) -> Any:
-    if _is_modern(spaces):
-        return spaces.Discrete(spec.n, start=spec.start, dtype=np.dtype(spec.dtype))
-    if spec.dtype != "int64":
+    if spec.dtype == "int64":
+        return spaces.Discrete(spec.n, start=spec.start)
+    if not _is_modern(spaces):
         raise _not_in_gym(f"a Discrete space of {spec.dtype}")
-    return spaces.Discrete(spec.n, start=spec.start)
+    if "dtype" not in signature(spaces.Discrete).parameters:
+        raise TypeError(f"a Discrete space of {spec.dtype} needs Gymnasium 1.2.3 or newer here")
+    return spaces.Discrete(spec.n, start=spec.start, dtype=np.dtype(spec.dtype))
 
 
 def _multi_discrete(spec: MultiDiscreteSpec, spaces: ModuleType) -> Any:

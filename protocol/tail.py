@@ -12,8 +12,11 @@ LONG = 2**16
 
 NIL = b"\xc0"
 
-_EMPTY = 2
-"""Bytes of empty bytes in msgpack."""
+EMPTY = b"\xc4\x00"
+"""Empty bytes in msgpack."""
+
+TAIL_HEAD = 5
+"""Bytes of the head of long bytes."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -34,7 +37,7 @@ def cut(value: Any) -> tuple[Any, Buffer | None]:
 
 def with_tail(body: bytes, tail: Buffer) -> bytes:
     """``body``, which ends in empty bytes, with ``tail`` instead of these. The one copy of it."""
-    return b"".join((memoryview(body)[:-_EMPTY], b"\xc6", len(tail).to_bytes(4, "big"), tail))
+    return b"".join((memoryview(body)[:-len(EMPTY)], b"\xc6", len(tail).to_bytes(4, "big"), tail))
 
 
 def find_tail(body: bytes, blob: int) -> memoryview | None:
@@ -42,7 +45,7 @@ def find_tail(body: bytes, blob: int) -> memoryview | None:
 
     Nor if more stands before them: whoever kept them would keep all that, too.
     """
-    start = blob + 5
+    start = blob + TAIL_HEAD
     if (
         len(body) - start < max(LONG, start)
         or body[blob] != 0xC6
@@ -66,6 +69,7 @@ def put_last(value: Any, tail: memoryview) -> bool:
 
 def owned(wire: Any) -> Any:
     """``wire`` with bytes of its own for what is borrowed from a message: for who keeps it."""
-    if type(wire) is list:
-        return [owned(part) for part in wire]
+    if type(wire) is list and wire:
+        last = owned(wire[-1])  # nothing else is borrowed
+        return wire if last is wire[-1] else [*wire[:-1], last]
     return bytes(wire) if type(wire) is memoryview else wire

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from protocol.data import ARRAY, CODES, MARKS, default, parts, regroup, revive
+from protocol.data import ARRAY, CODES, MARKS, OPAQUE, SCALAR, default, is_number, parts, regroup, revive
 from protocol.errors import DecodeError, EncodeError
 from protocol.limits import DEFAULT_LIMITS, Limits
 from protocol.tail import NIL, cut, find_tail, put_last, with_tail
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CONTAINER_COST = 4
 """What a container or a numeric array counts, in items, beside itself and its entries: so much more memory it takes."""
+_OBJECT_COST = 1
+"""What a scalar of numpy or a value that cannot travel counts beside itself: so much longer does it take."""
 _ARRAY_HEADER = 256
 """More bytes than stand before the numbers of any array."""
 
@@ -52,6 +54,7 @@ _STEPS = (
     *(_SHORT, _BLOB, _BLOB, _LONG, _LONG, _LONG, _LONG),  # str, arrays, maps
     *([1] * 0x20),  # small negative ints
 )
+_EXT_COSTS = {ARRAY: _CONTAINER_COST, SCALAR: _OBJECT_COST, OPAQUE: _OBJECT_COST}
 _FIXED_EXT = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
 _EXT_HEADERS = {0xC7: 2, 0xC8: 3, 0xC9: 5}
 
@@ -208,7 +211,7 @@ def _skip_ext(body: bytes, position: int, limits: Limits, marked: bool) -> tuple
         raise DecodeError(f"extension type {code} at byte {position} is legal as the first entry of an array only")
     if size > limits.array_bytes + _ARRAY_HEADER:
         raise DecodeError(f"extension type of {size} bytes at byte {position}, at most {limits.array_bytes} are legal")
-    return start + 1 + size, _CONTAINER_COST if code == ARRAY else 0
+    return start + 1 + size, _EXT_COSTS.get(code, 0)
 
 
 def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -250,7 +253,9 @@ def _admit(value: Any, limits: Limits, header: int) -> bool:  # noqa: C901 - a c
                 room -= _CONTAINER_COST
                 continue
             entries = parts(item, limits)
-            if entries is not None:
+            if entries is None:
+                room -= 0 if is_number(cls) else _OBJECT_COST
+            else:
                 room -= len(entries) + _CONTAINER_COST
                 if entries:
                     if room < 0:

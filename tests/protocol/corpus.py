@@ -137,6 +137,8 @@ MSGPACK = {
     "a pickle": pickle.dumps(Evil()),
     "gzip": gzip.compress(msgpack.packb(ACT), mtime=0),
     "JSON": b'{"performative": "act"}',
+    "only the end of a percept of lanes": b"\x80\x92\x05\xc4\x00",
+    "only the long end of one": b"\x80\x92\x05\xc6\x00\x01\x00\x00" + bytes(2**16),
     "16 MiB and a byte": b"\xc6\x01\0\0\x01" + bytes(2**24 + 1),
     **{f"a percept cut after {size} bytes": _WHOLE[:size] for size in range(1, len(_WHOLE))},
 }  # fmt: skip

@@ -186,6 +186,14 @@ class TestStatus:
         with pytest.raises(DecodeError, match=name):
             Description.from_content({**self.GOOD, name: value})
 
+    @pytest.mark.parametrize("name", ["worker", "env_id"])
+    def test_names_that_would_command_a_terminal_are_refused(self, name):
+        with pytest.raises(DecodeError, match=f"{name}.*control characters"):
+            Description.from_content({**self.GOOD, name: "a\x1b[2J"})
+
+    def test_calls_are_listed_but_for_those_that_would_command_a_terminal(self):
+        assert Description.from_content({**self.GOOD, "calls": ["a", "a\x1b[2J", 1, "get:b"]}).calls == ("a", "get:b")
+
     @pytest.mark.parametrize("name", [name for name in GOOD if name not in ("num_envs",)])
     @pytest.mark.parametrize("value", [b"", [b""], 2.5j, {1: b""}])
     def test_other_kinds_are_refused(self, name, value):

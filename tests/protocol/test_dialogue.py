@@ -281,7 +281,7 @@ def test_the_first_status_wins_and_the_loser_is_dismissed():
     assert stray == Stray("c" * 16)
     loser = EnvDialogue(Make(EPISODE, OUTSIDE, AGENT, "CartPole-v1", [1]), "c" * 16)
     loser.reply(Status, content={})
-    assert isinstance(loser.receive(pair.agent.dismiss("c" * 16)), Close)
+    assert isinstance(loser.receive(pair.agent.dismiss()), Close)
 
 
 def test_an_error_that_ends_is_heard_at_any_time():
@@ -311,7 +311,7 @@ def test_a_probe_is_answered_by_working():
     assert pair.agent.receive(pair.env.probe()) is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_schedule_of_losses_repeats_and_reorderings_steps_twice_or_shows_a_wrong_reply(data):
     pair = Pair()

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.agent_dialogue import MOST_FORMER
+from protocol.agent_dialogue import MOST_FORMER, Stray
 from protocol.codec import encode
 from protocol.env_dialogue import Answer
-from protocol.messages import Act, Percept, Probe, Reset, Resume, Working
+from protocol.errors import ErrorCode, Fault
+from protocol.messages import Act, Percept, Probe, Reset, Resume, Status, Working
+from protocol.rules import State
 from tests.protocol.examples import AGENT, EPISODE, WORKER
 from tests.protocol.test_dialogue import FIELDS, REPLY, Pair
 
@@ -38,6 +40,87 @@ def test_an_env_that_comes_back_resumes_and_answers_under_its_new_incarnation():
     assert isinstance(reply, Percept)
     assert reply.incarnation == "e" * 16
     assert len(pair.executed) == 2
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_an_env_that_comes_back_says_its_status_again_to_an_agent_that_may_not_have_it(heard):
+    pair = Pair(opened=False)
+    status = pair.env.reply(Status, content={"a": 1})
+    if heard:
+        pair.agent.receive(status)
+        body = pair.agent.ask(Reset)  # it goes to a queue that is gone
+    pair.agent.receive(pair.env.reconnect("e" * 16))
+    again = pair.agent.receive(pair.env.first_reply_again())
+    if not heard:
+        assert (again.content, pair.agent.worker, pair.agent.pending) == ({"a": 1}, "e" * 16, None)
+        body = pair.agent.ask(Reset)
+    else:
+        assert again is None
+        assert isinstance(pair.agent.pending, Reset)
+    assert isinstance(pair.agent.receive(pair.execute(body)), Percept)
+    assert pair.env.first_reply_again() is None
+
+
+@pytest.mark.parametrize("built", ["before", "meanwhile"])
+@pytest.mark.parametrize("breaks", [1, 2, 5])
+def test_an_env_whose_connection_breaks_again_before_the_first_request_stays_the_agent_s(built, breaks):
+    pair = Pair(opened=False)
+    if built == "before":
+        pair.env.reply(Status, content={})  # lost
+    pair.agent.receive(pair.env.reconnect("0" * 16))
+    status = pair.env.first_reply_again() if built == "before" else pair.env.reply(Status, content={})
+    assert isinstance(pair.agent.receive(status), Status)
+    for number in range(1, 1 + breaks):
+        assert isinstance(pair.agent.receive(pair.env.reconnect(f"{number}" * 16)), Resume)
+        assert pair.agent.receive(pair.env.first_reply_again()) is None
+    pair.do(Reset)
+    assert pair.agent.state is State.RUNNING
+
+
+def test_of_an_episode_that_has_ended_before_its_first_request_the_end_is_said_again():
+    pair = Pair(opened=False)
+    pair.env.reply(Status, content={})
+    pair.env.fail(ErrorCode.IDLE_TIMEOUT, "too late", Fault.AGENT, ends=True)  # both are lost
+    pair.agent.receive(pair.env.reconnect("e" * 16))
+    error = pair.agent.receive(pair.env.first_reply_again())
+    assert (error.code, error.ends, error.incarnation) == ("idle_timeout", True, "e" * 16)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(["build", "hear", 0, 1, 2, 3]), max_size=20))
+def test_however_often_its_connection_breaks_before_the_first_request_an_env_is_the_agent_s(schedule):
+    """A number: the connection breaks, and with it so many of the words that were said last on it are lost."""
+    pair, names, built = Pair(opened=False), iter(range(100)), False
+    told: list[bytes] = []
+    on_this = 0
+
+    def say(*words):
+        nonlocal on_this
+        told.extend(word for word in words if word is not None)
+        on_this += sum(word is not None for word in words)
+
+    for choice in [*schedule, "build"]:
+        if choice == "build" and not built:
+            built = True
+            say(pair.env.reply(Status, content={}))
+        elif choice == "hear" and told:
+            assert not isinstance(pair.agent.receive(told.pop(0)), Stray)
+        elif isinstance(choice, int):
+            lost = min(choice, on_this, len(told))
+            del told[len(told) - lost :]
+            on_this = 0
+            say(pair.env.reconnect(f"{next(names):016x}"), pair.env.first_reply_again())
+    for word in told:
+        assert not isinstance(pair.agent.receive(word), Stray)
+    pair.do(Reset)
+    assert (pair.agent.state, pair.env.state) == (State.RUNNING, State.RUNNING)
+
+
+def test_an_env_that_is_not_made_yet_has_no_status_to_say_again():
+    pair = Pair(opened=False)
+    pair.env.reconnect("e" * 16)
+    assert pair.env.first_reply_again() is None
+    assert pair.agent.receive(pair.env.reply(Status, content={})).incarnation == "e" * 16
 
 
 def test_both_may_come_back_at_once_and_neither_hear_the_other_s_first_resume():
@@ -173,7 +256,7 @@ def test_a_resume_of_a_stranger_takes_nothing_over():
     assert (pair.env.agent, pair.agent.worker) == (AGENT, WORKER)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(["env", "agent", "drop", "copy", "resume", "move", "repeat"]), max_size=30))
 def test_whatever_was_lost_or_came_twice_the_agent_gets_its_reply_when_nothing_is_lost_any_more(schedule):
     pair, names = Pair(), iter(range(100))

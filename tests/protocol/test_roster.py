@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from protocol.codec import decode, encode
@@ -48,14 +48,12 @@ def ordered(report):
     return [list(part.items()) if isinstance(part, dict) else part for part in parts]
 
 
-@settings(deadline=None)
 @given(reports, by_agent(some.one_of(some.none(), some.binary(max_size=4))))
 def test_what_is_said_of_agents_that_act_at_once_is_read_as_it_was_written(report, observations):
     report.observations = observations
     assert ordered(ROSTER.read(told(report), turns=False)) == ordered(report)
 
 
-@settings(deadline=None)
 @given(reports, floats, some.sampled_from([*AGENTS, None]))
 def test_what_is_said_of_agents_that_take_turns_is_read_as_it_was_written(report, cumulative, selection):
     report.cumulative_rewards, report.agent_selection = cumulative, selection

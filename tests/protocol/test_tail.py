@@ -132,7 +132,7 @@ LONGEST = encode(percept([2, [b"a", bytes(LONG)]], {"k": (1, 2)}))
 HEAD = len(LONGEST) - LONG
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_whatever_is_done_to_a_long_message_it_is_read_as_if_it_were_copied(data):
     body = bytearray(LONGEST)
