@@ -8,10 +8,12 @@ import time
 from typing import TYPE_CHECKING
 
 from broker import topology
-from protocol.presence import Presence
+from broker.port import Kind
+from env_worker.slot import DECLARE_S
+from protocol.presence import ASK, Presence
 
 if TYPE_CHECKING:
-    from broker.port import Connection
+    from broker.port import Arrival, Connection, Mailbox
     from env_worker.catalogue import Served
 
 PRESENCE_S = 5.0
@@ -29,11 +31,16 @@ class Announcer:
     def __init__(self, worker: str, catalogue: Served, capacity: int) -> None:
         self._worker, self._envs, self._capacity = worker, tuple(catalogue.entries), capacity
         self._connection: Connection
+        self._mailbox: Mailbox
         self._announced = 0.0
 
-    def attach(self, connection: Connection) -> None:
-        """From now on, say so on this connection."""
-        self._connection = connection
+    def attach(self, connection: Connection, mailbox: Mailbox) -> None:
+        """From now on, say so on this connection, and let ``mailbox`` hear who asks, for ``hear``."""
+        self._connection, self._mailbox = connection, mailbox
+        self._listen()
+
+    def _listen(self) -> None:
+        self._connection.listen(topology.PRESENCE, [ASK], self._mailbox, self, time.monotonic() + DECLARE_S)
 
     def announce(self, free: int, *, draining: bool) -> None:
         """Say it to whoever listens."""
@@ -41,8 +48,10 @@ class Announcer:
         presence = self._presence(free, draining)
         self._connection.announce(topology.PRESENCE, presence.key, presence.encode())
 
-    def answer(self, free: int, *, draining: bool) -> None:
+    def hear(self, arrival: Arrival, free: int, *, draining: bool) -> None:
         """Say it to who has asked: an announcement may be mute, because nobody listened a while ago."""
+        if arrival.kind is not Kind.MESSAGE:  # somebody has deleted the queue of questions
+            self._listen()
         presence = self._presence(free, draining)
         self._connection.send(topology.PRESENCE, presence.key, presence.encode())
 

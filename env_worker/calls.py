@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from env_worker.host import BadCall
 from protocol.calls import GET, SET, split, why_not
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from protocol.messages import Call
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def answer_lanes(allowed: Allowed, envs: Sequence[Any], request: Call) -> list[A
     chosen = [envs[lane] for lane in _lanes(request, len(envs))]
     args, kwargs = request.args[1:], request.kwargs
     if kind != SET:
-        return _sendable(request, [_perform(env, kind, name, args, kwargs) for env in chosen])  # type: ignore[no-any-return]
+        return _sendable(request, [_perform(env, kind, name, args, kwargs) for env in chosen])
     if len(args) != 1 or type(args[0]) is not list or len(args[0]) != len(chosen):
         raise BadCall(f"{request.name}: expected a list of {len(chosen)} values, one for each lane")
     for env in chosen:
@@ -92,7 +94,7 @@ def _perform(env: Any, kind: str, name: str, args: list[Any], kwargs: dict[str, 
     return None
 
 
-def _sendable(request: Call, value: Any) -> Any:
+def _sendable(request: Call, value: T) -> T:
     odd = opaque_in(value)
     if odd is not None:
         raise EncodeError(f"result of {request.name}: {odd}")

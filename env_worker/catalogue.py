@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import functools
 import importlib
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from env_worker import drawing, price
 from env_worker.compat import import_gym, renders_by_mode
 from env_worker.factory import BadFactory, Factory
 from env_worker.foreign import accept, modern_metadata
+from env_worker.host import close_quietly
 from env_worker.pool import NoEnvPool, import_envpool
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ class Entry:
             if wanted is not None and wanted not in supported:
                 raise BadKwargs(f"render_mode: {self.env_id} has {list(supported)}, got {render_mode!r}")
         except BaseException:
-            with contextlib.suppress(Exception):  # it may be no env at all
-                made.close()
+            close_quietly(made)
             raise
         return env
 
@@ -181,7 +181,9 @@ def _in_gymnasium(env_id: str, name: str, fixed: dict[str, Any]) -> Entry | None
         return None
 
     def build(**kwargs: Any) -> Any:
-        return gymnasium.make(name, **{"disable_env_checker": True, **kwargs})
+        # An act before the first reset, or a render, is refused by the dialogue: no wrapper need look at each step.
+        spec = dataclasses.replace(gymnasium.spec(name), order_enforce=False)
+        return gymnasium.make(spec, **{"disable_env_checker": True, **kwargs})
 
     return Entry(env_id, "gymnasium", build, fixed)
 

@@ -121,7 +121,7 @@ class Child:
             pass  # it has ended without having read what it was asked for
         except (Garbled, OSError) as error:
             text = f"the process of the env said what is no message: {error}"
-        except Exception:
+        except Exception:  # a fault of ours; its thread has nobody to raise it to
             log.exception("what an env's process said could not be told")
         self._shut(self._fate)
         ended = self._reap()

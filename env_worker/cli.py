@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from broker.url import DEFAULT_BROKER
 from env_worker import options
 from env_worker.calls import Allowed
 from env_worker.catalogue import known_ids
 from env_worker.confine import to_bytes
 from env_worker.logs import configure
-from env_worker.settings import DEFAULT_BROKER, WorkerSettings
+from env_worker.settings import WorkerSettings
 from env_worker.supervisor import Supervisor, WorkerFailed
 
 app = typer.Typer(
@@ -57,30 +58,21 @@ def serve(
 ) -> None:
     """Serve ENV_ID... until SIGTERM (finish, then end) or Ctrl-C (end now)."""
     configure(verbose)
+    if broker.lower().startswith("memory:"):
+        _fail("--broker: memory:// is within one process, and no agent could reach a worker there; expected amqp://", 2)
     _find_modules_here()
     try:
         settings = WorkerSettings(
             env_ids=tuple(dict.fromkeys(env_ids)),
-            broker=broker,
-            capacity=capacity,
-            processes=processes,
-            env_kwargs=_parse_kwargs(env_kwargs),
-            imports=tuple(imports or ()),
-            backend=backend,
-            factory=factory,
+            broker=broker, capacity=capacity, processes=processes,
+            env_kwargs=_parse_kwargs(env_kwargs), imports=tuple(imports or ()), backend=backend, factory=factory,
             allowed=Allowed(*(tuple(dict.fromkeys(names or ())) for names in (allow_call, allow_get, allow_set))),
-            vector=vector,
-            max_num_envs=max_num_envs,
-            step_timeout=step_timeout,
-            idle_timeout=idle_timeout,
-            drain_timeout=drain_timeout,
-            connect_timeout=connect_timeout,
-            seat_timeout=seat_timeout,
-            missing_seat=missing_seat,
-            isolation=isolation,
-            memory_limit=None if memory_limit is None else to_bytes(memory_limit),
+            vector=vector, max_num_envs=max_num_envs,
+            step_timeout=step_timeout, idle_timeout=idle_timeout, drain_timeout=drain_timeout,
+            connect_timeout=connect_timeout, seat_timeout=seat_timeout, missing_seat=missing_seat,
+            isolation=isolation, memory_limit=None if memory_limit is None else to_bytes(memory_limit),
             verbose=verbose,
-        )
+        )  # fmt: skip
     except ValueError as error:
         _fail(str(error), code=2)
     try:

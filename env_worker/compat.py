@@ -12,6 +12,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from protocol.coders_misfit import describe
+from protocol.errors import EncodeError
+
 log = logging.getLogger("gymbroker")
 
 _ALIASES = {"bool8": np.bool_, "float_": np.float64}
@@ -77,9 +80,15 @@ class HostedEnv:
 
 
 def _number(reward: Any) -> float:
-    """Of any library's scalar, or of an array of one number, which older envs for continuous control give."""
+    """Of any library's scalar, or of an array of one number, which older envs for continuous control give.
+
+    Raises ``EncodeError`` for anything else, such as the rewards of several objectives.
+    """
     item = getattr(reward, "item", None)
-    return float(reward if item is None else item())
+    try:
+        return float(reward if item is None else item())
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EncodeError(f"reward: expected one number, got {describe(reward)}") from error
 
 
 def renders_by_mode(env: Any) -> bool:

@@ -41,20 +41,25 @@ class EmbeddedWorker:
         self._thread = threading.Thread(target=self._serve, name="embedded env worker", daemon=True)
 
     def start(self) -> Self:
-        """Begin to serve; returns when requests are taken. Raises ``BrokerError``."""
-        self._thread.start()
-        if not self._ready.wait(self.settings.connect_timeout + READY_S):
-            raise TimeoutError("the embedded env worker did not begin to serve")
-        if self._failure is not None:
+        """Begin to serve; returns when requests are taken. Raises ``BrokerError``; it is stopped again then."""
+        try:
+            self._thread.start()
+            if not self._ready.wait(min(self.settings.connect_timeout + READY_S, threading.TIMEOUT_MAX)):
+                raise TimeoutError("the embedded env worker did not begin to serve")
+            if self._failure is not None:
+                raise self._failure
+        except BaseException:
             self.stop()
-            raise self._failure
+            raise
         return self
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """End it: running episodes have ``timeout_s`` seconds to finish. Safe to call twice."""
         self._control.drain(timeout_s)
         if self._thread.ident is not None:
-            self._thread.join(timeout_s + JOIN_S)
+            self._thread.join(timeout_s)
+            self._control.given_up.set()
+            self._thread.join(JOIN_S)
         if self._children is not None:
             self._children.close(JOIN_S)
 

@@ -14,6 +14,7 @@ from env_worker.catalogue import BadKwargs
 from env_worker.foreign import modern_metadata
 from env_worker.host import BadCall, Refused, RefusedRequest
 from env_worker.hosts import host
+from env_worker.interrupts import is_ctrl_c
 from env_worker.spaces import UnsupportedSpace
 from protocol.compression import COMPRESSIONS
 from protocol.description import Description
@@ -21,7 +22,7 @@ from protocol.env_dialogue import Answer, EnvDialogue
 from protocol.errors import DecodeError, EncodeError, ErrorCode, Fault
 from protocol.messages import Act, Call, Close, Closed, Frame, Make, Percept, Probe, Render, Reset, Result, Status
 from protocol.rules import State
-from protocol.version import choose
+from protocol.version import SPOKEN, choose
 
 if TYPE_CHECKING:
     from env_worker.catalogue import Entry
@@ -71,10 +72,10 @@ class Episode:
             code, text, fault = ErrorCode.BAD_KWARGS, str(error), Fault.AGENT
         except (UnsupportedSpace, EncodeError) as error:
             code, text, fault = ErrorCode.ENV_ERROR, f"{self.env_id}: {error}", Fault.ENV
-        except KeyboardInterrupt:
-            self._interrupted()
-            raise
-        except BaseException as error:  # noqa: BLE001 - a door to foreign code: whatever it raises is its own
+        except BaseException as error:  # a door to foreign code: whatever it raises is its own
+            if is_ctrl_c(error):
+                self._interrupted()
+                raise
             code, text, fault = ErrorCode.ENV_ERROR, f"{self.env_id} cannot be made: {_what(error)}", Fault.ENV
         self.shut()
         return self.dialogue.fail(code, text, fault, retry=retry, ends=True)
@@ -83,14 +84,14 @@ class Episode:
         make = self._make
         version = choose(make.versions)
         if version is None:
-            text = f"the agent speaks protocol versions {make.versions[:8]}, this worker speaks version 1"
+            text = f"the agent speaks protocol versions {make.versions[:8]}, this worker speaks {list(SPOKEN)}"
             raise Refused(ErrorCode.UNSUPPORTED_VERSION, text)
         if make.compression not in (None, *COMPRESSIONS):
             text = f"compression: this worker knows {', '.join(COMPRESSIONS)}, got {make.compression!r:.80}"
             raise Refused(ErrorCode.BAD_KWARGS, text)
         hosted = self._host = self._open()
         env = hosted.env
-        return Description(
+        content = Description(
             version=version,
             worker=self._worker,
             env_id=self.env_id,
@@ -108,6 +109,11 @@ class Episode:
             state_space=hosted.state_space,
             world=hosted.world,
         ).to_content()
+        try:
+            Description.from_content(content)
+        except DecodeError as error:
+            raise UnsupportedSpace(f"no agent can read what is said of it: {error}") from error
+        return content
 
     def _open(self) -> Host:
         """Make what is hosted. Raises ``Refused``, and what ``build`` knows."""
@@ -152,9 +158,9 @@ class Episode:
         request = self.dialogue.executing
         if request is None:
             return None
-        if isinstance(reply, KeyboardInterrupt):
-            return self._interrupted()
         if isinstance(reply, BaseException):
+            if is_ctrl_c(reply):
+                return self._interrupted()
             return self._failed(request, reply)
         try:
             return self.dialogue.reply(Percept, **reply)
@@ -168,9 +174,9 @@ class Episode:
                 fields = self._hosted.step(request.action)
                 return None if fields is None else self.dialogue.reply(Percept, **fields)
             return self._do(request)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a door to foreign code: the episode goes on
+        except BaseException as error:  # a door to foreign code: the episode goes on
+            if is_ctrl_c(error):
+                raise
             return self._failed(request, error)
 
     def _do(self, request: Request) -> bytes | None:
@@ -224,15 +230,19 @@ _METHOD = {Act: "step", Reset: "reset", Render: "render", Close: "close"}
 def _what(error: BaseException) -> str:
     """Type and message, and nothing of the worker's files or variables."""
     try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - it is the exception of a stranger
+        text = str(error)[:1000]
+    except BaseException as odd:  # it is the exception of a stranger
+        if is_ctrl_c(odd):
+            raise
         text = "(it has no text)"
-    return f"{type(error).__name__}: {text[:1000]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _metadata_of(env: Any) -> dict[Any, Any]:
-    """What can travel of it: the autoreset mode, an enum, goes by its name."""
+    """What can travel of it: the autoreset mode, an enum, goes by its name, and a set of render modes as a list."""
     found = modern_metadata(env)
+    if isinstance(found.get("render_modes"), (set, frozenset)):
+        found["render_modes"] = sorted(found["render_modes"], key=str)
     if isinstance(found.get("autoreset_mode"), AutoresetMode):
         found["autoreset_mode"] = found["autoreset_mode"].name.lower()
     return found

@@ -10,7 +10,7 @@ from broker import topology
 from protocol.errors import ErrorCode, Fault
 
 if TYPE_CHECKING:
-    from broker.port import Connection
+    from broker.port import Connection, Receipt
     from env_worker.slot import Slot
 
 log = logging.getLogger("gymbroker")
@@ -22,14 +22,19 @@ FAREWELL_S = 1.0
 def tell_all(connection: Connection, slots: list[Slot], hung: Slot | None, text: str) -> None:
     """Tell each agent that its episode ends because the env of ``hung`` hangs, or, where none does, by ``text``.
 
-    The seats of a world have their env in common. Raises ``BrokerError``.
+    The seats of a world have their env in common. The log comes last: it may block. Raises ``BrokerError``.
     """
+    receipts: dict[str, Receipt] = {}
     why = text if hung is None else "another env of the same process hung, and the process had to be ended"
-    for slot in slots:
-        dialogue = slot.episode.dialogue
-        if slot is hung or (hung is not None and slot.world is not None and slot.world is hung.world):
-            body = dialogue.fail(ErrorCode.STEP_TIMEOUT, text, Fault.ENV, ends=True)
-        else:
-            body = dialogue.fail(ErrorCode.WORKER_FAILED, why, Fault.WORKER, retry=True, ends=True)
-        receipt = connection.publish(topology.PERCEPTS, slot.key, body, deadline=time.monotonic() + FAREWELL_S)
-        log.info("episode %s ends: %s (%s)", slot.episode.public_id, text, receipt.value)
+    try:
+        for slot in slots:
+            dialogue = slot.episode.dialogue
+            if slot is hung or (hung is not None and slot.world is not None and slot.world is hung.world):
+                body = dialogue.fail(ErrorCode.STEP_TIMEOUT, text, Fault.ENV, ends=True)
+            else:
+                body = dialogue.fail(ErrorCode.WORKER_FAILED, why, Fault.WORKER, retry=True, ends=True)
+            deadline = time.monotonic() + FAREWELL_S
+            receipts[slot.episode.public_id] = connection.publish(topology.PERCEPTS, slot.key, body, deadline=deadline)
+    finally:
+        for public_id, receipt in receipts.items():
+            log.info("episode %s ends: %s (%s)", public_id, text, receipt.value)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -153,13 +154,20 @@ def space_of(spec: Any) -> spaces.Space[Any]:
     try:
         dtype = np.dtype(spec.dtype)
         if hasattr(spec, "num_values"):
-            return spaces.Discrete(int(spec.num_values), dtype=dtype)
+            return _discrete(int(spec.num_values), dtype)
         least, most = _range(dtype)
     except (AttributeError, TypeError, ValueError) as error:
         raise UnsupportedSpace(f"a {type(spec).__name__} of dm_env has no space: {spec}") from error
     low, high = getattr(spec, "minimum", least), getattr(spec, "maximum", most)
     low, high = (np.broadcast_to(np.asarray(bound).astype(dtype), spec.shape) for bound in (low, high))
     return spaces.Box(low, high, tuple(spec.shape), dtype.type)
+
+
+def _discrete(n: int, dtype: np.dtype[Any]) -> spaces.Space[Any]:
+    """Before 1.2.3 Gymnasium has no dtype of it: int64 then, whatever the spec says."""
+    if "dtype" in signature(spaces.Discrete).parameters:
+        return spaces.Discrete(n, dtype=dtype)
+    return spaces.Discrete(n)
 
 
 def _parts(specs: Mapping[str, Any]) -> OrderedDict[str, spaces.Space[Any]]:

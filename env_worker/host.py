@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from protocol.errors import ErrorCode, Fault
@@ -26,6 +27,12 @@ class RefusedRequest(Exception):
 
 class BadCall(Exception):
     """A call that is not allowed here, or whose arguments do not fit: the agent's fault."""
+
+
+def close_quietly(env: Any) -> None:
+    """Close what is not to be hosted after all: the error that led there is the one to tell."""
+    with contextlib.suppress(Exception):  # a door to foreign code, and it may be no env at all
+        env.close()
 
 
 class Host(abc.ABC):

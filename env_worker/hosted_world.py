@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from env_worker import drawing
 from env_worker.game import game_of
-from env_worker.host import Refused
+from env_worker.host import Refused, close_quietly
 from env_worker.multi import kind_of
 from env_worker.world import World
 from protocol.errors import ErrorCode
@@ -50,7 +50,7 @@ class HostedWorld:
                     raise Refused(ErrorCode.BAD_KWARGS, text)
                 self.state = World(game_of(kind, env), settings.missing_seat, settings.seat_timeout)
             except BaseException:
-                env.close()
+                close_quietly(env)
                 raise
             self._kwargs, self._render_mode = kwargs, make.render_mode
         elif make.kwargs and kwargs != self._kwargs:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from env_worker.calls import answer, answer_lanes
 from env_worker.compat import HostedEnv
-from env_worker.host import BadCall, Host, RefusedRequest
+from env_worker.host import BadCall, Host, RefusedRequest, close_quietly
 from env_worker.multi import kind_of
 from env_worker.multi_hosts import many_host
 from env_worker.spaces import to_spec
 from env_worker.vectors import make_lanes
 from protocol.coders import coder
+from protocol.coders_misfit import describe
+from protocol.errors import EncodeError
 from protocol.specs import SequenceSpec
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from env_worker.vectors import Lanes
     from protocol.messages import Call, Make, Reset
     from protocol.specs import Spec
+
+_REWARDS, _FLAGS = np.dtype("<f8"), np.dtype(np.bool_)
 
 
 class SingleHost(Host):
@@ -117,20 +122,36 @@ class LaneHost(Host):
 
     def _fields(self, observations: Any, rewards: Any, terminated: Any, truncated: Any, info: Any) -> dict[str, Any]:
         return {
-            "reward": np.asarray(rewards, "<f8").tobytes(),
-            "terminated": np.asarray(terminated, np.bool_).tobytes(),
-            "truncated": np.asarray(truncated, np.bool_).tobytes(),
+            "reward": self._of_each("rewards", np.asarray(rewards, _REWARDS)),
+            "terminated": self._of_each("terminated", np.asarray(terminated, _FLAGS)),
+            "truncated": self._of_each("truncated", np.asarray(truncated, _FLAGS)),
             "info": info,
             "observation": self._observations.encode(observations),
         }
 
+    def _of_each(self, name: str, values: np.ndarray[Any, Any]) -> bytes:
+        if values.size != self.env.num_envs:
+            raise EncodeError(f"{name}: expected one for each of {self.env.num_envs} lanes, got {describe(values)}")
+        return values.tobytes()
+
 
 def host(make: Make, entry: Entry, settings: WorkerSettings) -> Host:
-    """What ``make`` asks for. Raises ``BadKwargs``, ``UnsupportedSpace``, and what the env raises."""
-    if make.num_envs is None:
-        env = entry.make(make.kwargs, make.render_mode)
-        kind = kind_of(env)
-        return SingleHost(env, settings.allowed) if kind is None else many_host(kind, env, settings.allowed)
-    mode = make.autoreset_mode or "next_step"
-    lanes = make_lanes(entry, make.kwargs, make.render_mode, make.num_envs, mode, settings.vector)
-    return LaneHost(lanes, settings.allowed)
+    """What ``make`` asks for. Raises ``BadKwargs``, ``UnsupportedSpace``, and what the env raises.
+
+    Nothing is left open then.
+    """
+    with contextlib.ExitStack() as made:
+        if make.num_envs is None:
+            env = entry.make(make.kwargs, make.render_mode)
+            made.callback(close_quietly, env)
+            kind = kind_of(env)
+            hosted: Host = (
+                SingleHost(env, settings.allowed) if kind is None else many_host(kind, env, settings.allowed)
+            )
+        else:
+            mode = make.autoreset_mode or "next_step"
+            lanes = make_lanes(entry, make.kwargs, make.render_mode, make.num_envs, mode, settings.vector)
+            made.callback(close_quietly, lanes.env)
+            hosted = LaneHost(lanes, settings.allowed)
+        made.pop_all()
+        return hosted

@@ -36,7 +36,16 @@ class Refusal:
 
 
 def read(body: bytes, incarnation: str, catalogue: Served) -> Wanted | Refusal | str:
-    """What is wanted; a refusal; or, of what nobody can be told about, the reason, which is logged."""
+    """What is wanted; a refusal; or, of what nobody can be told about, the reason."""
+    try:
+        return understand(body, incarnation, catalogue)
+    except Exception:  # a fault of ours, by which the broker would end one worker after another: it redelivers
+        log.exception("a request could not be read and is dropped; please report this")
+        return "unreadable"
+
+
+def understand(body: bytes, incarnation: str, catalogue: Served) -> Wanted | Refusal | str:
+    """``read``, for messages as we expect them from strangers."""
     try:
         message = decode(body)
     except VersionMismatch as mismatch:
@@ -44,19 +53,19 @@ def read(body: bytes, incarnation: str, catalogue: Served) -> Wanted | Refusal |
         key = topology.percept_control_key(mismatch.episode)
         return _refusal(key, mismatch.episode, incarnation, ErrorCode.UNSUPPORTED_VERSION, str(mismatch))
     except DecodeError as problem:
-        log.warning("a request that is no message: %s", problem)
+        log.debug("a request that is no message: %s", problem)
         episode = episode_of(body)
         if episode is None:
             return "no message"
         key = topology.percept_control_key(episode)
         return _refusal(key, episode, incarnation, ErrorCode.MALFORMED, str(problem))
     if not isinstance(message, Make):
-        log.warning("a request that is no make was dropped: %s", message.performative)
+        log.debug("a request that is no make was dropped: %s", message.performative)
         return "no make"
     entry = catalogue.get(message.env_id)
     if entry is None:
         text = f"{message.env_id!r} is not served here; served: {', '.join(catalogue.entries)}"
-        log.info("episode %s refused: %s", topology.public_id(message.episode), text)
+        log.debug("episode %s refused: %s", topology.public_id(message.episode), text)
         key = topology.percept_key(message.episode, message.incarnation)
         return _refusal(key, message.episode, incarnation, ErrorCode.UNKNOWN_ENV, text)
     return Wanted(message, entry)

@@ -6,7 +6,6 @@ observe is put into one block by one call. What is rare or odd goes the way that
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     Five = tuple[Any, Any, Any, Any, dict[str, Any]]
 
 _ARRAYS = (Box, MultiBinary, MultiDiscrete)
-_shape = attrgetter("shape")
+_ARRAY = {np.ndarray}
 
 
 class LoopLanes(VectorEnv[Any, Any, Any]):
@@ -34,7 +33,7 @@ class LoopLanes(VectorEnv[Any, Any, Any]):
     def __init__(self, envs: Sequence[gymnasium.Env[Any, Any]], mode: AutoresetMode) -> None:
         first, count = envs[0], len(envs)
         self.envs, self.num_envs, self.autoreset_mode = list(envs), count, mode
-        self.metadata = {**first.metadata, "autoreset_mode": mode}
+        self.metadata = {**(first.metadata or {}), "autoreset_mode": mode}
         self.render_mode = first.render_mode
         self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
         self.observation_space = batch_space(self.single_observation_space, count)
@@ -44,10 +43,11 @@ class LoopLanes(VectorEnv[Any, Any, Any]):
         block: Any = create_empty_array(self.single_observation_space, count)
         self._block = block
         """What all lanes observed last, as ``step`` gives it."""
-        self._shape = shape = self.single_observation_space.shape
+        shape = self.single_observation_space.shape
         plain = type(self.single_observation_space) in _ARRAYS and shape
         self._rows = block.reshape(count * shape[0], *shape[1:]) if plain and shape else None
         """The same memory, with the first dimension of each lane behind that of the one before; None: no arrays."""
+        self._length = set(shape[:1]) if shape else set()
         self._rewards = np.zeros(count, np.float64)
         self._terminated, self._truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         self._ended = [False] * count
@@ -83,20 +83,22 @@ class LoopLanes(VectorEnv[Any, Any, Any]):
         """
         ended, seen = self._ended, self._seen
         rewards, terminated, truncated = self._rewards, self._terminated, self._truncated
-        waits, at_once = (self.autoreset_mode is mode for mode in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP))
+        at_once = self.autoreset_mode is AutoresetMode.SAME_STEP
         infos: dict[str, Any] = {}
+        nothing: dict[str, Any] = {}
         pairs = zip(self.envs, iterate(self.action_space, actions), strict=True)
         for lane, (env, action) in enumerate(pairs):
             if ended[lane] and not at_once:
+                waits = self.autoreset_mode is AutoresetMode.NEXT_STEP
                 assert waits, f"lanes have ended and were not reset: {np.flatnonzero(ended).tolist()}"
-                seen[lane], info = env.reset()
+                seen[lane], info = env.reset(seed=None, options=None)
                 rewards[lane], terminated[lane], truncated[lane] = 0.0, False, False
             else:
                 seen[lane], rewards[lane], terminated[lane], truncated[lane], info = env.step(action)
                 if at_once and (terminated[lane] or truncated[lane]):
                     infos = self._add_info(infos, {"final_obs": seen[lane], "final_info": info}, lane)
-                    seen[lane], info = env.reset()
-            if info != {}:
+                    seen[lane], info = env.reset(seed=None, options=None)
+            if info != nothing:
                 infos = self._add_info(infos, info, lane)
         self._ended = (terminated | truncated).tolist()
         return self._stack(), rewards, terminated, truncated, infos
@@ -104,10 +106,14 @@ class LoopLanes(VectorEnv[Any, Any, Any]):
     def _stack(self) -> Any:
         """What the lanes have seen, as one value of the space of them all."""
         seen = self._seen
-        if self._rows is not None and set(map(type, seen)) == {np.ndarray} and set(map(_shape, seen)) == {self._shape}:
-            np.concatenate(seen, out=self._rows)
-        else:
-            self._block = concatenate(self.single_observation_space, seen, self._block)
+        if self._rows is not None and set(map(type, seen)) == _ARRAY:
+            try:
+                if set(map(len, seen)) == self._length:
+                    np.concatenate(seen, out=self._rows)  # looks at their other dimensions itself
+                    return self._block
+            except (TypeError, ValueError):
+                pass  # of another shape, or of a dtype that does not fit: Gymnasium has an error for that
+        self._block = concatenate(self.single_observation_space, seen, self._block)
         return self._block
 
     def render(self) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from broker.errors import BrokerError
 from env_worker import confine
@@ -30,11 +30,16 @@ log = logging.getLogger("gymbroker")
 WATCH_S = 0.1
 """How often the watchman looks."""
 
-GRACE_S = 1.0
+GRACE_S = 0.8
 """How much longer than it may a call can last when the process is to end."""
 
+TELL_S = 1.5
+"""How long the agents and the log have to take the last words, at the most: after a second Ctrl-C, or where the process
+is to end within two seconds, its supervisor kills it sooner."""
+
 LEAVE_S = 0.5
-"""How long the child processes of envs have to close them when all episodes are over, or told to be."""
+"""How long the child processes of envs have to close them when all episodes are over, or told to be. Then so long has
+what envs have left in this process: threads, for example."""
 
 EXIT_HUNG = 75
 """Exit code of a stepper that ended itself because an env hung."""
@@ -51,7 +56,7 @@ def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     configure(settings.verbose)
     control, pulse = Control(), Pulse(shared)
-    children = None
+    children, code = None, 1
     try:
         if settings.isolation == "process":
             confine.hide_memory()
@@ -59,6 +64,7 @@ def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
         stepper = Stepper(settings, children or Catalogue(settings), pulse, children)
         threading.Thread(target=_watch, args=(settings, stepper, control, pulse, pipe), daemon=True).start()
         serve(settings, stepper, control, ready=lambda: pipe.send(("ready", stepper.name)))
+        code = 0
     except (CatalogueError, BrokerError) as error:
         what = "refused" if isinstance(error, WrongOption) else "failed"
         pipe.send((what, str(error)))  # the supervisor decides whether that ends the worker
@@ -66,6 +72,13 @@ def main(settings: WorkerSettings, shared: Any, pipe: Pipe) -> None:
     finally:
         if children is not None:
             children.close(LEAVE_S)
+        threading.Thread(target=_leave, args=(code,), daemon=True).start()
+
+
+def _leave(code: int) -> None:
+    """End the process, which waits for threads that an env has started: nobody could serve in its place meanwhile."""
+    time.sleep(LEAVE_S)
+    os._exit(code)
 
 
 def _watch(settings: WorkerSettings, stepper: Stepper, control: Control, pulse: Pulse, pipe: Pipe) -> None:
@@ -81,22 +94,33 @@ def _watch(settings: WorkerSettings, stepper: Stepper, control: Control, pulse: 
         now = time.monotonic()
         busy_s = pulse.busy_s(now)
         if busy_s > settings.step_timeout:
-            _end_hung(settings, stepper, pulse)
-        if control.drain_until is not None and now > control.drain_until + GRACE_S:
-            _end(stepper, None, "the env worker is being shut down", 0)  # a call into an env does not return
+            text = f"a call into the env took longer than the worker's step timeout of {settings.step_timeout:g} s"
+            _end(stepper, pulse.slot, text, EXIT_HUNG)
+        if control.drain_until is not None and _is_over(stepper, control, now - control.drain_until):
+            _end(stepper, None, "the env worker is being shut down", 0)
 
 
-def _end_hung(settings: WorkerSettings, stepper: Stepper, pulse: Pulse) -> None:
-    """Tell the hung episode and its neighbours what becomes of them, and end the process."""
-    text = f"a call into the env took longer than the worker's step timeout of {settings.step_timeout:g} s"
-    log.error("%s; ending this process with its %d episode(s)", text, len(stepper.slots))
-    _end(stepper, pulse.slot, text, EXIT_HUNG)
+def _is_over(stepper: Stepper, control: Control, late_s: float) -> bool:
+    """Whether the stepping thread is not to be waited for: a call does not return, or it connects for nobody."""
+    return late_s > GRACE_S or (not control.connected and (late_s > 0 or not stepper.slots))
 
 
-def _end(stepper: Stepper, hung: Slot | None, text: str, code: int) -> None:
+def _end(stepper: Stepper, hung: Slot | None, text: str, code: int) -> NoReturn:
+    """End the process with some last words. By a thread of their own: the broker may block, and the log, whose lock
+    the stepping thread may have taken with it.
+    """
     try:
-        stepper.farewell(hung, text)
-    except BrokerError as error:
-        log.error("the agents could not be told: %s", error)
+        teller = threading.Thread(target=_tell, args=(stepper, hung, text), daemon=True)
+        teller.start()
+        teller.join(TELL_S)
     finally:
         os._exit(code)
+
+
+def _tell(stepper: Stepper, hung: Slot | None, text: str) -> None:
+    try:
+        if stepper.slots:
+            stepper.farewell(hung, text)
+    except BrokerError as error:
+        log.error("the agents could not be told: %s", error)
+    log.warning("%s; this process ends with its %d episode(s)", text, len(stepper.slots))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from broker import backoff, connect
@@ -27,10 +28,14 @@ SHORT_S = 5.0
 
 @dataclass
 class Control:
-    """What others want of a running worker. Written by any thread, read by the stepping thread."""
+    """What others want of a running worker, and what they must know of it. For any thread."""
 
     drain_until: float | None = None
     """Take nothing new, and end at the latest at this ``time.monotonic()``."""
+    connected: bool = False
+    """There is a connection to serve on. Written by the stepping thread."""
+    given_up: threading.Event = field(default_factory=threading.Event)
+    """Set: a broker that cannot be reached is not waited for."""
 
     def drain(self, timeout_s: float) -> None:
         """Ask it to end within ``timeout_s``; asking again can only make it sooner."""
@@ -45,20 +50,24 @@ def serve(settings: WorkerSettings, stepper: Stepper, control: Control, ready: C
     """
     breaks = 0
     while True:
-        connection = connect(settings.broker, timeout_s=settings.connect_timeout, name=f"env worker {stepper.name}")
-        opened = time.monotonic()
+        name = f"env worker {stepper.name}"
+        connection = connect(
+            settings.broker, timeout_s=settings.connect_timeout, name=name, given_up=control.given_up
+        )
+        control.connected, opened = True, time.monotonic()
         try:
             stepper.attach(connection)
             ready()
             _serve_until_drained(stepper, control)
             return
         except (ConnectionLost, BrokerTimeout) as error:
+            control.connected = False
             log.warning("%s; connecting again", error)
             breaks = breaks + 1 if time.monotonic() - opened < SHORT_S else 0
         finally:
             _close(connection)
         if breaks:
-            time.sleep(backoff(breaks))
+            time.sleep(backoff(breaks))  # at most a second, in which it could serve nobody
 
 
 def _serve_until_drained(stepper: Stepper, control: Control) -> None:

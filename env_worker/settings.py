@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import TIMEOUT_MAX
 from typing import Any
 
+from broker import topology
+from broker.url import DEFAULT_BROKER
 from env_worker.calls import Allowed
-
-DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
 
 BACKENDS = ("auto", "gymnasium", "gym")
 
@@ -24,7 +25,7 @@ class WorkerSettings:
 
     env_ids: tuple[str, ...]
     """Ids or ``module:Class`` paths to serve: nothing else can be asked for."""
-    broker: str = DEFAULT_BROKER
+    broker: str = field(default=DEFAULT_BROKER, repr=False)  # it may hold a password
     capacity: int = 16
     """Episodes at once, of one stepper process."""
     processes: int = 1
@@ -67,6 +68,8 @@ class WorkerSettings:
     def __post_init__(self) -> None:
         if not self.env_ids:
             raise ValueError("name at least one env id to serve")
+        for env_id in self.env_ids:
+            topology.requests_spec(env_id)  # refuses what is too long for the name of a queue
         self._check_numbers()
         choices = {"backend": BACKENDS, "vector": VECTOR_BACKENDS, "missing_seat": MISSING_SEAT, "isolation": ISOLATION}
         for name, allowed in choices.items():
@@ -80,11 +83,11 @@ class WorkerSettings:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         for name in ("step_timeout", "connect_timeout", "lease", "seat_timeout"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected more than 0 seconds, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) <= TIMEOUT_MAX:
+                raise ValueError(f"{name}: expected more than 0 seconds, but not for ever, got {getattr(self, name)}")
         for name in ("idle_timeout", "drain_timeout", "resume_window"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}: expected 0 or more seconds, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) <= TIMEOUT_MAX:
+                raise ValueError(f"{name}: expected 0 or more seconds, but not for ever, got {getattr(self, name)}")
 
     def kwargs_of(self, env_id: str) -> dict[str, Any]:
         """Keyword arguments that the operator fixed for this env."""

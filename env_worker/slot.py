@@ -56,6 +56,16 @@ class Slot:
         self.agent = dialogue.agent
         self.key = topology.percept_key(dialogue.episode, dialogue.agent)
 
+    def join_world(self) -> None:
+        """Sit down at its seat, if it has one."""
+        if self.world is not None:
+            self.world.members[self.episode.dialogue.episode] = self
+
+    def leave_world(self) -> None:
+        """Get up again. Safe to call twice."""
+        if self.world is not None:
+            self.world.members.pop(self.episode.dialogue.episode, None)
+
     def idle_for(self, now: float) -> float:
         """Seconds since the agent had its last reply and has asked nothing; 0 while it waits for one."""
         return 0.0 if self.episode.dialogue.executing is not None else now - max(self.heard, self.told)
@@ -95,6 +105,16 @@ class Slot:
         )
         connection.watch(self.key, mailbox, self)
 
+    def come_back(self, connection: Connection, mailbox: Mailbox) -> None:
+        """Go on on a new connection: tell the agent, also what it may not have heard. Raises ``BrokerError``."""
+        dialogue = self.episode.dialogue
+        resume = dialogue.reconnect(connection.incarnation)
+        self.open(connection, mailbox)
+        connection.send(topology.PERCEPTS, topology.percept_control_key(dialogue.episode), resume)
+        if (first := dialogue.first_reply_again()) is not None:
+            connection.send(topology.PERCEPTS, self.key, first)
+        connection.send(topology.PERCEPTS, self.key, dialogue.probe())
+
     def readdress(self, connection: Connection, mailbox: Mailbox) -> None:
         """The agent has a new incarnation: replies go there."""
         connection.unwatch(self.key)
@@ -103,6 +123,7 @@ class Slot:
 
     def close(self, connection: Connection) -> None:
         """Delete the queue. Raises ``BrokerError``."""
+        inbox, self.inbox = self.inbox, None  # which holds us: else both would wait for the collector of cycles
         connection.unwatch(self.key)
-        if self.inbox is not None:
-            connection.cancel(self.inbox)
+        if inbox is not None:
+            connection.cancel(inbox)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from broker import topology
@@ -20,13 +19,14 @@ from env_worker.announcer import Announcer, stepper_name
 from env_worker.episode import Episode
 from env_worker.farewell import tell_all
 from env_worker.hosted_world import HostedWorld
+from env_worker.ignored import Ignored
 from env_worker.isolated import IsolatedEpisode, Isolation
 from env_worker.requests import Requests
 from env_worker.seat_episode import SeatEpisode
 from env_worker.slot import DECLARE_S, Slot
 from env_worker.worlds import Worlds
 from protocol.errors import ErrorCode, Fault
-from protocol.presence import ASK
+from protocol.rules import State
 
 if TYPE_CHECKING:
     from broker.port import Arrival, Connection, Mailbox
@@ -50,7 +50,7 @@ class Stepper:
         self.name = stepper_name()
         self.slots: dict[str, Slot] = {}
         """Live episodes by id."""
-        self.ignored = Counter[str]()  # what was dropped, by reason, or refused, by code: requests, and in episodes
+        self.ignored = Ignored()  # requests, and in episodes
         self.draining = False
         self._settings, self._catalogue, self._pulse = settings, catalogue, pulse
         self._connection: Connection
@@ -72,20 +72,14 @@ class Stepper:
         """Begin to serve on this connection; episodes of a former connection say ``resume`` to their agents."""
         with self._turn:
             self._connection, self._mailbox = connection, connection.mailbox()
-            self._announcer.attach(connection)
             if self._isolation is not None:
                 self._isolation.attach(connection)
-            deadline = time.monotonic() + DECLARE_S
-            connection.declare_exchanges(deadline)
-            connection.listen(topology.PRESENCE, [ASK], self._mailbox, ASK, deadline)
+            connection.declare_exchanges(time.monotonic() + DECLARE_S)
+            self._announcer.attach(connection, self._mailbox)
             for slot in self.slots.values():
                 slot.expect_return(time.monotonic())
             for slot in list(self.slots.values()):
-                dialogue = slot.episode.dialogue
-                resume = dialogue.reconnect(connection.incarnation)
-                slot.open(connection, self._mailbox)
-                connection.send(topology.PERCEPTS, topology.percept_control_key(dialogue.episode), resume)
-                connection.send(topology.PERCEPTS, slot.key, dialogue.probe())
+                slot.come_back(connection, self._mailbox)
             self._worlds.attach(connection, self._mailbox)
             self._requests.attach(connection, self._mailbox)
             self._take_requests()
@@ -141,6 +135,7 @@ class Stepper:
         self._take_requests()  # a slot may have become free while the broker was not to be reached
         if self._announcer.due(now):
             self._announce()
+        self.ignored.tell(now)
 
     def handle(self, arrival: Arrival) -> None:
         """One thing out of the mailbox."""
@@ -152,8 +147,8 @@ class Stepper:
                 elif slot.lost_since is None and arrival.key in ("", slot.key):  # else: under its former name
                     # Its queue at the broker is gone, or ours is: both mean that it cannot be reached now.
                     slot.lost_since = time.monotonic()
-            elif slot == ASK:
-                self._announcer.answer(self.free, draining=self.draining)
+            elif slot is self._announcer:
+                self._announcer.hear(arrival, self.free, draining=self.draining)
             elif arrival.kind is Kind.MESSAGE:
                 self._make(arrival)
             elif isinstance(slot, HostedWorld):
@@ -168,6 +163,11 @@ class Stepper:
         except KeyboardInterrupt:  # over memory:// it strikes in the agent's thread, and the worker goes on
             self._connection.ack(arrival)
             raise
+        except Exception:  # a fault of ours: it costs this episode, and none of the others
+            log.exception("episode %s: a message could not be handled; please report this", slot.episode.public_id)
+            self._connection.ack(arrival)
+            self._end([slot], ErrorCode.WORKER_FAILED, "a fault of the env worker", Fault.WORKER, retry=True)
+            return
         finally:
             self._pulse.end()
         if slot.episode.dialogue.agent != slot.agent:
@@ -212,28 +212,28 @@ class Stepper:
     def _open(self, slot: Slot, arrival: Arrival) -> None:
         episode = slot.episode.dialogue.episode
         self.slots[episode] = slot
-        if slot.world is not None:
-            slot.world.members[episode] = slot
+        slot.join_world()
         try:
             if self.free == 0:
                 self._requests.leave()
             if self._accept(slot, arrival):
                 self._build(slot)
-        except (BrokerError, KeyboardInterrupt):
+        except (BrokerError, KeyboardInterrupt) as failure:
             # The broker stalls: the agent finds no queue of ours, and asks again. Or, over memory://, a Ctrl-C struck
-            # in an agent's thread: the make is handled again.
-            self.slots.pop(episode, None)
-            slot.episode.shut()
-            if slot.world is not None:
-                slot.world.members.pop(episode, None)
+            # in an agent's thread: the make is handled again. Only what is made by now is said on the next connection.
+            if not isinstance(failure, ConnectionLost) or slot.episode.dialogue.state is State.NEW:
+                self.slots.pop(episode, None)
+                slot.episode.shut()
+                slot.leave_world()
+                if isinstance(failure, KeyboardInterrupt):
+                    slot.close(self._connection)
             raise
 
     def _accept(self, slot: Slot, arrival: Arrival) -> bool:
         """Say ``accepted`` and settle the ``make``. False: the agent is not there any more."""
         slot.open(self._connection, self._mailbox)
         accepted = slot.episode.dialogue.accepted(self._settings.step_timeout)
-        deadline = time.monotonic() + DECLARE_S
-        receipt = self._connection.publish(topology.PERCEPTS, slot.key, accepted, deadline=deadline)
+        receipt = self._connection.publish(topology.PERCEPTS, slot.key, accepted, deadline=time.monotonic() + DECLARE_S)
         self._connection.ack(arrival)
         if receipt is Receipt.ROUTED:
             return True
@@ -279,8 +279,7 @@ class Stepper:
         episode = slot.episode.dialogue.episode
         if self.slots.pop(episode, None) is None:
             return
-        if slot.world is not None:
-            slot.world.members.pop(episode, None)
+        slot.leave_world()
         self.ignored.update(slot.episode.dialogue.ignored)
         self._pulse.begin(slot)
         try:

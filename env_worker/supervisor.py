@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import multiprocessing
+import os
 import signal
 import time
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,9 @@ KILL_GRACE_S = 2.0
 
 KILL_SOON_S = 0.4
 """The same after a Ctrl-C, which ends all within two seconds."""
+
+LAST_S = 0.3
+"""So much later still this process ends as it is: something blocks even us, such as a log that nobody reads."""
 
 STABLE_S = 30.0
 """A stepper that lived so long is replaced at once; younger ones after a growing pause."""
@@ -70,7 +76,8 @@ class Supervisor:
         self._served = False
         """Whether a stepper has ever begun to serve: from then on one that fails is replaced."""
         self._drain_timeout: float | None = None
-        self._drain_until = 0.0
+        self._kill_at = math.inf
+        """When a stepper that is still there is killed, as all were told to end."""
 
     def run(self) -> None:
         """Serve until SIGTERM (drain) or SIGINT (end at once). Raises ``WorkerFailed``. No child outlives it."""
@@ -78,16 +85,21 @@ class Supervisor:
             log.info("agents may %s", self._settings.allowed)
         if self._settings.isolation == "process":
             confine.hide_memory()
-        former = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
+        handlers = {signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled, signal.SIGALRM: self._ticked}
+        former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        # A write to a log that nobody reads blocks, and Python calls handlers in it only when a signal interrupts it:
+        # the timer does, so that also a signal that came right before the write is heard.
+        signal.setitimer(signal.ITIMER_REAL, POLL_S, POLL_S)
         try:
             for _ in range(self._settings.processes):
                 self._start()
-            while self._children or self._due:
+            while self._children or (self._due and self._drain_timeout is None):
                 self._look()
         finally:
             for child in self._children:
                 child.handle.kill()
                 child.handle.join()
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
             for number, handler in former.items():
                 signal.signal(number, handler)
 
@@ -96,10 +108,19 @@ class Supervisor:
         again = self._drain_timeout is not None
         seconds = 0.0 if again or number == signal.SIGINT else self._settings.drain_timeout
         self._drain_timeout = seconds
-        self._drain_until = time.monotonic() + seconds
-        self._due.clear()
+        grace_s = process.GRACE_S + (KILL_GRACE_S if seconds else KILL_SOON_S)
+        self._kill_at = min(self._kill_at, time.monotonic() + seconds + grace_s)
         for child in self._children:
             self._drain(child)
+
+    def _ticked(self, number: int, frame: FrameType | None) -> None:
+        """Several times a second, whatever the main thread waits for."""
+        if time.monotonic() > self._kill_at + LAST_S:
+            try:
+                for child in self._children:
+                    child.handle.kill()
+            finally:
+                os._exit(0)
 
     def _drain(self, child: _Child) -> None:
         assert self._drain_timeout is not None
@@ -116,6 +137,7 @@ class Supervisor:
             target=process.main, args=(self._settings, pulse.shared, theirs), name="env-worker stepper"
         )
         # A Ctrl-C that strikes while the child starts up would end it with a traceback: it ignores SIGINT soon.
+        resource_tracker.ensure_running()  # else the first child starts it, and that unblocks SIGINT again
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             handle.start()
@@ -135,25 +157,19 @@ class Supervisor:
             self._hear(child)
             if child.handle.exitcode is not None:
                 self._died(child, now)
-            elif child.pulse.busy_s(now) > self._settings.step_timeout + KILL_GRACE_S or self._overdue(now):
-                log.error("stepper %d does not end by itself; killing it", child.handle.pid)
+            elif child.pulse.busy_s(now) > self._settings.step_timeout + KILL_GRACE_S or now > self._kill_at:
                 child.handle.kill()
-        while self._due and self._due[0] <= now:
+                log.error("stepper %d did not end by itself, and was killed", child.handle.pid)
+        while self._due and self._due[0] <= now and self._drain_timeout is None:
             self._due.pop(0)
             self._start()
-
-    def _overdue(self, now: float) -> bool:
-        if self._drain_timeout is None:
-            return False
-        grace_s = KILL_GRACE_S if self._drain_timeout else KILL_SOON_S
-        return now > self._drain_until + process.GRACE_S + grace_s
 
     def _hear(self, child: _Child) -> None:
         try:
             while child.pipe.poll():
                 what, text = child.pipe.recv()
                 if what in ("failed", "refused"):
-                    if not self._served:  # nothing has ever worked: it is the command line, or the broker
+                    if not self._served and self._drain_timeout is None:  # it is the command line, or the broker
                         raise WorkerFailed(text, exit_code=2 if what == "refused" else 1)
                     child.failure = text
                     continue
@@ -181,4 +197,3 @@ def _ending(child: _Child) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return "an env hung" if code == process.EXIT_HUNG else f"exit code {code}"
-

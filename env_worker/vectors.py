@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 
 from env_worker.catalogue import BadKwargs
 from env_worker.foreign import PresentEnv, as_gymnasium
+from env_worker.host import close_quietly
 from env_worker.loop import LoopLanes
 from env_worker.multi import kind_of
 from env_worker.pool import OPERATORS_ONLY, PoolLanes, import_envpool
@@ -58,7 +59,7 @@ def _loop(
     with contextlib.ExitStack() as made:
         for _ in range(num_envs):
             env = entry.make(kwargs, render_mode)
-            made.callback(_close, env)
+            made.callback(close_quietly, env)
             if kind_of(env) is not None:
                 raise BadKwargs(f"num_envs: {entry.env_id} is an env of many agents, which has no lanes")
             envs.append(as_gymnasium(env))
@@ -67,11 +68,6 @@ def _loop(
         made.pop_all()
     hosted = envs[0].hosted if isinstance(envs[0], PresentEnv) else None
     return Lanes(vector) if hosted is None else Lanes(vector, hosted.api, hosted.graph)
-
-
-def _close(env: Any) -> None:
-    with contextlib.suppress(Exception):  # a door to foreign code; the error that led here is the one to tell
-        env.close()
 
 
 def _check_spaces(envs: list[gymnasium.Env[Any, Any]], num_envs: int) -> None:
@@ -106,7 +102,7 @@ def _entry_point(
     env = entry.build_with(build, kwargs, render_mode)
     found = env.metadata.get("autoreset_mode")
     if found is not mode:
-        env.close()
+        close_quietly(env)
         has = getattr(found, "name", str(found)).lower()
         text = f"the vector entry point of {entry.env_id} has {has}, got {mode.name.lower()!r}"
         raise BadKwargs(f"autoreset_mode: {text}")

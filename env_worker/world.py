@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from env_worker.host import Refused
+from env_worker.interrupts import is_ctrl_c
 from env_worker.seat import NOTHING, Pending, Seat, Stage
 from protocol.errors import ErrorCode
 
@@ -97,7 +98,7 @@ class World:
     def advance(self, now: float) -> None:
         """Do what is due, or as much of it as may be done at once; the rest when it is called next.
 
-        Raises nothing but ``KeyboardInterrupt``: who waits is told what the env raises.
+        Raises nothing but a Ctrl-C: who waits is told what the env raises.
         """
         try:
             for _ in range(AT_ONCE):
@@ -106,7 +107,7 @@ class World:
                 self._since = None
         except BaseException as error:  # a door to foreign code: whatever it raises is its own
             self._break(error)
-            if isinstance(error, KeyboardInterrupt):
+            if is_ctrl_c(error):
                 raise
         if not any(seat.pending for seat in self.seats.values()):
             self._since = None

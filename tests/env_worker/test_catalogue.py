@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gymnasium
 import pytest
+from gymnasium.wrappers import TimeLimit
 
 from env_worker.catalogue import BadKwargs, Catalogue, CatalogueError, Entry, known_ids
 from env_worker.settings import WorkerSettings
@@ -37,6 +39,13 @@ def test_an_id_is_found_where_it_is_registered(env_id, settings, api):
     assert (found.env_id, found.api) == (env_id, api)
     assert len(env.reset(seed=0)) == 2
     env.close()
+
+
+def test_an_env_has_its_time_limit_and_no_wrapper_that_looks_for_what_the_dialogue_refuses():
+    env = entry("CartPole-v1").make({}, None)
+    assert isinstance(env, TimeLimit)
+    assert env.env is env.unwrapped
+    assert gymnasium.spec("CartPole-v1").order_enforce, "what is registered is left as it is"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from env_worker.compat import HostedEnv, import_gym
+from protocol.errors import EncodeError
 from tests.support.envs import Counting, OldApi
 from tests.support.old_envs import Interim
 
@@ -57,13 +58,19 @@ def test_a_reward_is_a_float_whatever_the_env_calls_a_number(reward):
     assert (type(given), given) == (float, 2.0)
 
 
-@pytest.mark.parametrize("reward", [np.zeros(2), None, "much"])
-def test_what_is_no_number_is_no_reward(reward):
+@pytest.mark.parametrize(
+    ("reward", "text"),
+    [
+        (np.zeros(2), r"a float64 array of shape \(2,\)"), ({"red": 1.0}, "dict of length 1"), (None, "None"),
+        ("much", "str of length 4"), (10**400, "an int of 1329 bits"),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_is_no_reward_and_is_called_so(reward, text):
     class Rewarding(OldApi):
         def step(self, action):
             return 0, reward, False, False, {}
 
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises(EncodeError, match=f"reward: expected one number, got {text}"):
         HostedEnv(Rewarding()).step(0)
 
 

@@ -12,6 +12,7 @@ from env_worker.foreign import DmEnv, PresentEnv, accept, as_gymnasium, is_dm_en
 from env_worker.spaces import UnsupportedSpace
 from tests.support import dm
 from tests.support.envs import Counting, OldApi
+from tests.support.oddities import BeforeDtypes
 from tests.support.old_envs import OldPendulum
 
 
@@ -33,6 +34,11 @@ def test_a_spec_of_dm_env_becomes_the_space_of_the_same_values(spec, space):
 
 def test_a_dict_of_specs_keeps_its_order():
     assert list(space_of({"b": dm.DiscreteArray(2), "a": dm.DiscreteArray(2)}).spaces) == ["b", "a"]
+
+
+def test_where_gymnasium_knows_no_dtype_of_discrete_it_is_an_int64(monkeypatch):
+    monkeypatch.setattr(spaces, "Discrete", BeforeDtypes)
+    assert space_of(dm.DiscreteArray(4)) == BeforeDtypes(4)
 
 
 @pytest.mark.parametrize("spec", [dm.Text(), dm.Array((), np.str_), object()])

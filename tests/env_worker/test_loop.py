@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import OrderEnforcing
 
 from env_worker.loop import LoopLanes
 from tests.support.envs import Astray, Counting
@@ -62,38 +63,33 @@ def both(make, mode=AutoresetMode.NEXT_STEP, lanes=LANES):
     return LoopLanes([make() for _ in range(lanes)], mode), SyncVectorEnv([make] * lanes, autoreset_mode=mode)
 
 
-def same(ours, theirs):
-    """Compared at once: what ``LoopLanes`` gives is overwritten later."""
-    return all(identical(a, b) for a, b in zip(ours, theirs, strict=True))
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("make", [Telling, Ending, Reusing, Listing, Scalar])
 def test_steps_and_resets_are_those_of_sync_vector_env(make, mode):
     ours, theirs = both(make, mode)
-    assert same(ours.reset(seed=5), theirs.reset(seed=5))
+    assert identical(ours.reset(seed=5), theirs.reset(seed=5))
     theirs.action_space.seed(1)
     for _ in range(60):
         actions = theirs.action_space.sample()
         results = theirs.step(actions)
-        assert same(ours.step(actions), results)
+        assert identical(ours.step(actions), results)
         ended = results[2] | results[3]
         if mode is AutoresetMode.DISABLED and ended.any():
             options = {"reset_mask": ended, "level": 2}
-            assert same(ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
+            assert identical(ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
 
 
 @pytest.mark.parametrize("seed", [0, [4, 3, 2, 1, 0]])
 def test_seeds_and_options_reach_the_lanes_as_sync_vector_env_hands_them_out(seed):
     ours, theirs = both(Counting)
-    assert same(ours.reset(seed=seed, options={"a": 1}), theirs.reset(seed=seed, options={"a": 1}))
+    assert identical(ours.reset(seed=seed, options={"a": 1}), theirs.reset(seed=seed, options={"a": 1}))
 
 
 def test_lanes_without_a_seed_go_on_drawing():
     ours, theirs = both(Counting)
     for env in (ours, theirs):
         env.reset(seed=8)
-    assert same(ours.reset(), theirs.reset())
+    assert identical(ours.reset(), theirs.reset())
 
 
 def test_the_attributes_are_those_of_sync_vector_env():
@@ -129,13 +125,13 @@ def outcome(env, actions):
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_after_a_lane_has_raised_all_go_on_as_in_sync_vector_env(mode):
     ours, theirs = both(Fragile, mode)
-    assert same(ours.reset(seed=1), theirs.reset(seed=1))
+    assert identical(ours.reset(seed=1), theirs.reset(seed=1))
     raised = 0
     for step in range(60):
         actions = np.full(LANES, int(step % 3 == 2))
         wanted = outcome(theirs, actions)
         raised += len(wanted) == 1
-        assert same(outcome(ours, actions), wanted)
+        assert identical(outcome(ours, actions), wanted)
     assert raised > 5
 
 
@@ -151,7 +147,7 @@ def test_observations_that_are_not_of_the_space_fare_as_in_sync_vector_env(how):
         with pytest.raises(ValueError, match="shape"):
             ours.step(actions)
     else:
-        assert same(ours.step(actions), theirs.step(actions))
+        assert identical(ours.step(actions), theirs.step(actions))
 
 
 def test_shapes_that_only_add_up_are_no_observation_of_all_lanes():
@@ -166,6 +162,18 @@ def test_shapes_that_only_add_up_are_no_observation_of_all_lanes():
     ours.reset()
     with pytest.raises(ValueError, match="same shape"):
         ours.step(np.zeros((4, 2), np.float32))
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 3, 1), (2,), ()], ids=str)
+def test_an_array_of_another_shape_is_refused_as_there(shape):
+    class Bent(Reusing):
+        def step(self, action):
+            return np.zeros(shape, np.float32), 0.0, False, False, {}
+
+    for env in both(Bent):
+        env.reset(seed=1)
+        with pytest.raises(ValueError, match="same shape|Output array"):
+            env.step(np.zeros((LANES, 2), np.int64))
 
 
 def test_lanes_that_ended_and_were_not_reset_are_named():
@@ -198,3 +206,21 @@ def test_closing_and_drawing_reach_every_lane():
     ours.close()
     ours.close()
     assert Counting.closed == before + LANES
+
+
+class Strict(Reusing):
+    """Its ``reset`` has no defaults: what Gymnasium makes of an id gives both, as the wrapper around it does."""
+
+    def reset(self, *, seed, options):
+        return super().reset(seed=seed, options=options)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_who_resets_itself_is_given_seed_and_options_as_by_gymnasiums_wrapper(mode):
+    ours = LoopLanes([Strict() for _ in range(LANES)], mode)
+    theirs = SyncVectorEnv([lambda: OrderEnforcing(Strict())] * LANES, autoreset_mode=mode)
+    assert identical(ours.reset(seed=5), theirs.reset(seed=5))
+    theirs.action_space.seed(1)
+    for _ in range(30):
+        actions = theirs.action_space.sample()
+        assert identical(ours.step(actions), theirs.step(actions))

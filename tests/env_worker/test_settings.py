@@ -6,12 +6,21 @@ import pytest
 
 from env_worker.settings import WorkerSettings
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 TIMES = ("step_timeout", "connect_timeout", "lease", "seat_timeout")
 
 
 def test_the_defaults_are_accepted():
     assert WorkerSettings(("CartPole-v1",)).env_ids == ("CartPole-v1",)
+
+
+def test_no_password_is_shown():
+    assert "secret" not in repr(WorkerSettings(("CartPole-v1",), broker="amqp://owner:secret@localhost/"))
+
+
+def test_an_env_id_that_no_queue_can_be_named_by_is_refused():
+    with pytest.raises(ValueError, match="at most 255 bytes in AMQP"):
+        WorkerSettings(("CartPole-v1", "A" * 300))
 
 
 def test_a_worker_without_env_ids_is_refused():
@@ -29,11 +38,11 @@ def test_a_worker_without_env_ids_is_refused():
         ("capacity", 0, "1 or more"),
         ("processes", 0, "1 or more"),
         ("max_num_envs", 0, "1 or more"),
-        *((name, value, "more than 0") for name in TIMES for value in (0, NAN)),
+        *((name, value, "more than 0") for name in TIMES for value in (0, NAN, INF)),
         *(
             (name, value, "0 or more")
             for name in ("idle_timeout", "drain_timeout", "resume_window")
-            for value in (-1, NAN)
+            for value in (-1, NAN, INF)
         ),
     ],
 )

@@ -198,7 +198,7 @@ OPERATIONS = st.tuples(
 @pytest.mark.parametrize("policy", ["default", "forfeit"])
 @pytest.mark.parametrize("make", [lambda: Sum(3, limit=3, dies={A: 1}), lambda: Nim(3, sticks=5)], ids=["sum", "nim"])
 @given(operations=st.lists(OPERATIONS, max_size=60))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_every_request_is_answered_once_and_nobody_waits_for_ever(make, policy, operations):
     random = Random(make(), policy)
     for operation in operations:
