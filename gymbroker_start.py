@@ -3,6 +3,7 @@
 A top-level module, as the first import of any package of ours is what takes the time. See docs/adr/0025.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -11,9 +12,13 @@ EXIT_INTERRUPTED = 130
 
 
 def leave_at_once() -> None:
-    """From now on a Ctrl-C ends this process with ``EXIT_INTERRUPTED``: there is nothing that it could leave behind."""
+    """From now on a Ctrl-C ends this process with ``EXIT_INTERRUPTED``: there is nothing that it could leave behind.
+
+    In the end of the interpreter, which takes all handlers away, it changes nothing: all is done.
+    """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's own
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the first to be registered is the last
 
 
 def env_worker() -> None:

@@ -20,14 +20,13 @@ from agent_worker.aio_map import Transition, map
 from agent_worker.aio_vector import AsyncVectorEnv
 from agent_worker.aio_wish import nothing, wish_of
 from agent_worker.errors import InvalidAction, InvalidArgument, ProtocolFailure
-from agent_worker.remote import CLOSE_TIMEOUT_S, expect_kind, metadata_of, refuse_human
+from agent_worker.remote import CLOSE_TIMEOUT_S, expect_kind, metadata_of, refuse_human, reward_and_flags
 from agent_worker.remote_calls import entry_for, sendable
-from agent_worker.wish import check_seconds
+from agent_worker.spaces import space_of
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.messages import Act, Call, Frame, Percept, Render, Reset, Result
 from protocol.sendable import opaque_in
-from protocol.spaces import to_space
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,11 +60,10 @@ async def make(
     for.
     """
     refuse_human(render_mode)
-    check_seconds(env_id, "step_timeout", step_timeout)
     wish = wish_of(env_id, broker, kwargs, render_mode=render_mode, step_timeout=step_timeout)
     episode = await open_lasting(wish, prepare)
     try:
-        return AsyncEnv(wish, episode, step_timeout)
+        return AsyncEnv(wish, episode)
     except BaseException:
         await episode.close(CLOSE_TIMEOUT_S, "its spaces cannot be built")
         raise
@@ -95,14 +93,14 @@ class AsyncEnv:
     that waits on this env only; and ``RuntimeError`` in another event loop.
     """
 
-    def __init__(self, wish: Wish, episode: AnyAsyncEpisode, step_timeout: float) -> None:
+    def __init__(self, wish: Wish, episode: AnyAsyncEpisode) -> None:
         description = episode.description
         expect_kind(wish.env_id, description.api, None)
-        self.observation_space = to_space(description.observation_space, gymnasium.spaces)
-        self.action_space = to_space(description.action_space, gymnasium.spaces)
+        self.observation_space = space_of(description.observation_space, gymnasium.spaces, wish.env_id)
+        self.action_space = space_of(description.action_space, gymnasium.spaces, wish.env_id)
         self.metadata = metadata_of(description)
         self.render_mode = wish.render_mode
-        self.step_timeout = step_timeout
+        self.step_timeout = wish.step_timeout
         """Seconds to wait for each reply."""
         self._wish, self._episode = wish, episode
         spaces = description.observation_space, description.action_space
@@ -179,7 +177,7 @@ class AsyncEnv:
             observation = self._observations.decode(percept.observation)
         except DecodeError as error:
             raise ProtocolFailure(f"{self._wish.env_id}: the worker's observation cannot be read: {error}") from error
-        return observation, float(percept.reward), bool(percept.terminated), bool(percept.truncated), percept.info
+        return observation, *reward_and_flags(self._wish.env_id, percept), percept.info
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from agent_worker.aio_asking import Asked
 from agent_worker.episode import CLOSE_PROBE_S, NEVER, Episode
 from agent_worker.errors import AlreadyPending, EnvClosed, RemoteEnvError
 from broker import topology
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gymbroker")
 
 
-class AsyncEpisode(Episode):
+class AsyncEpisode(Episode, Asked):
     """One open episode in an event loop. All methods are for the loop's own thread, and none blocks."""
 
     def __init__(self, wish: Wish, opened: Opened, reader: Reader) -> None:
@@ -39,6 +40,8 @@ class AsyncEpisode(Episode):
         self._asked_at, self._deadline = 0.0, NEVER
         self._gone = asyncio.Event()
         self._closing = False
+        self.destination = opened.connection
+        """The connection that it lives on, or is moved to in a moment. The reader's thread says which."""
         reader.add(self)
 
     def check(self, kind: type[Request]) -> None:
@@ -52,7 +55,6 @@ class AsyncEpisode(Episode):
             raise AlreadyPending(f"{self.env_id}: {kind.performative} is not legal: {text}")
 
     def send(self, kind: type[Request], fields: dict[str, Any]) -> None:
-        """Ask without waiting; next: ``wait``."""
         self.check(kind)
         try:
             self._ask(kind, fields)
@@ -62,22 +64,7 @@ class AsyncEpisode(Episode):
         self._asked_at = time.monotonic()
         self._begin(self._asked_at)
 
-    async def request(self, kind: type[Request], timeout: float, **fields: Any) -> Message:
-        """Ask, and wait ``timeout`` seconds at the most for the reply. Raises ``RemoteEnvError``, ``BrokerError``."""
-        self.send(kind, fields)
-        return await self.wait(timeout)
-
-    async def wait(self, timeout: float) -> Message:
-        """Wait (again) for the reply to what was asked. If it is cancelled, it may be called again."""
-        waiter = self.begin_wait(timeout)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self.end_wait(waiter)
-            raise
-
     def begin_wait(self, timeout: float) -> asyncio.Future[Message]:
-        """A future that gets the reply. Who does not await it to its end must call ``end_wait``."""
         self.reader.check_loop(self.env_id)
         if self._waiter is not None:
             raise AlreadyPending(f"{self.env_id}: another coroutine waits for the reply already")
@@ -94,7 +81,6 @@ class AsyncEpisode(Episode):
         return waiter
 
     def end_wait(self, waiter: asyncio.Future[Message]) -> None:
-        """Nobody waits any more; what has come nevertheless is kept for the next wait."""
         if self._waiter is waiter:
             self._waiter = None
         if waiter.done() and not waiter.cancelled():
@@ -102,7 +88,7 @@ class AsyncEpisode(Episode):
             self.keep(waiter.result() if error is None else error)  # type: ignore[arg-type]  # none else is ever set
 
     def abandon(self) -> None:
-        """The same, for whoever waits now."""
+        """As ``end_wait``, for whoever waits now."""
         if self._waiter is not None:
             self.end_wait(self._waiter)
 
@@ -133,7 +119,7 @@ class AsyncEpisode(Episode):
     def _take_closed(self, arrival: Arrival) -> None:
         try:
             over = self._hear_closed(arrival)
-        except RemoteProtocolError as error:
+        except (BrokerError, RemoteProtocolError) as error:
             log.debug("closing %s: %s", self.env_id, error)
             over = True
         if over:

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from agent_worker.aio_asking import Asked
 from agent_worker.aio_episode import AsyncEpisode
 from agent_worker.aio_opening import open_async, open_by
 from agent_worker.episode import NEVER, Episode
@@ -36,7 +37,7 @@ async def open_lasting(wish: Wish, prepare: Prepare) -> AnyAsyncEpisode:
     return episode if wish.on_worker_loss == "raise" else LastingEpisode(wish, episode)
 
 
-class LastingEpisode:
+class LastingEpisode(Asked):
     """See ``AsyncEpisode`` for what is not said here."""
 
     def __init__(self, wish: Wish, episode: AsyncEpisode) -> None:
@@ -81,7 +82,6 @@ class LastingEpisode:
             self._survival.check(kind)
 
     def send(self, kind: type[Request], fields: dict[str, Any]) -> None:
-        """Ask without waiting; next: ``wait``."""
         if kind is Reset:
             self._survival.forget()
         self.check(kind)
@@ -111,6 +111,8 @@ class LastingEpisode:
             if self._survival.lost is not None:
                 await self._move()
             try:
+                if self._episode.ending is not None:
+                    raise self._episode.ending  # of the next worker, before anything could be asked of it
                 return self._survival.heard(await self._episode.request(plan.kind, NEVER, **plan.fields))
             except RemoteEnvError as error:
                 plan = self._survival.lose(error)
@@ -135,22 +137,7 @@ class LastingEpisode:
         former.drop("its worker was lost")  # one that its worker has ended still has its queue
         self._survival.moved(episode, recovery.losses)
 
-    async def request(self, kind: type[Request], timeout: float, **fields: Any) -> Message:
-        """Ask, and wait ``timeout`` seconds at the most for the reply. Raises ``RemoteEnvError``, ``BrokerError``."""
-        self.send(kind, fields)
-        return await self.wait(timeout)
-
-    async def wait(self, timeout: float) -> Message:
-        """Wait (again) for the reply to what was asked. If it is cancelled, it may be called again."""
-        waiter = self.begin_wait(timeout)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self.end_wait(waiter)
-            raise
-
     def begin_wait(self, timeout: float) -> asyncio.Future[Message]:
-        """A future that gets the reply. Who does not await it to its end must call ``end_wait``."""
         self.reader.check_loop(self._wish.env_id)
         if self._waiter is not None:
             raise AlreadyPending(f"{self._wish.env_id}: another coroutine waits for the reply already")
@@ -182,7 +169,6 @@ class LastingEpisode:
         return work.result()
 
     def end_wait(self, waiter: asyncio.Future[Message]) -> None:
-        """Nobody waits any more; what has come nevertheless is kept for the next wait."""
         if self._waiter is waiter:
             self._waiter = None
         if not waiter.done():

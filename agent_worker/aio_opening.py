@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from agent_worker.aio_episode import AsyncEpisode
 from agent_worker.aio_line import Line
-from agent_worker.aio_reader import reader_of
+from agent_worker.aio_reader import Unclaimed, reader_of
 from agent_worker.episode import Episode
 from agent_worker.errors import NoFreeWorker
 from agent_worker.opened import Opened
 from agent_worker.opening import open_episode
 from broker.errors import BrokerError
+from broker.port import Kind
+from protocol.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from agent_worker.aio_reader import Reader
@@ -81,17 +83,22 @@ class _Opening:
             raise
 
     def _run(self) -> None:
-        outcome: Opened | BaseException
-        try:
-            outcome = opened = self._opener(self._wish, self._given_up)
-            self._reader.unclaimed[opened.dialogue] = lambda: self._dismiss(opened)
-            self._reader.adopt(outcome)
-        except BaseException as error:  # noqa: BLE001 - raised in the coroutine that waits for it
-            outcome = error
+        outcome = self._outcome()
         try:
             self._loop.call_soon_threadsafe(self._hear, outcome)
         except RuntimeError:  # the loop was closed meanwhile
             self._hear_nobody(outcome)
+
+    def _outcome(self) -> Opened | BaseException:
+        opened: Opened | None = None
+        try:
+            opened = self._opener(self._wish, self._given_up)
+            self._reader.unclaimed[opened.dialogue] = Unclaimed(lambda: self._dismiss(opened))
+            self._reader.adopt(opened)
+        except BaseException as error:  # noqa: BLE001 - raised in the coroutine that waits for it
+            self._hear_nobody(opened)
+            return error
+        return opened
 
     def _hear(self, outcome: Opened | BaseException) -> None:
         if self._done.done():
@@ -101,14 +108,17 @@ class _Opening:
         else:
             self._done.set_result(outcome)
 
-    def _hear_nobody(self, outcome: Opened | BaseException) -> None:
+    def _hear_nobody(self, outcome: Opened | BaseException | None) -> None:
         if isinstance(outcome, Opened):
             self._dismiss(outcome)
 
     def _dismiss(self, opened: Opened) -> None:
         """Nobody wants it any more."""
-        self._reader.unclaimed.pop(opened.dialogue, None)
-        with suppress(BrokerError):
+        unclaimed = self._reader.unclaimed.pop(opened.dialogue, None)
+        with suppress(BrokerError, RemoteProtocolError):
+            for arrival in unclaimed.arrived if unclaimed is not None else ():
+                if arrival.kind is Kind.MESSAGE:
+                    opened.dialogue.receive(arrival.body)  # its worker may go by another name since
             episode = Episode(self._wish, opened)
             episode._say_close("the agent's task was cancelled")
             episode._forget()

@@ -52,6 +52,15 @@ class Droppable(Protocol):
         """End it, and wait for nothing."""
 
 
+class Unclaimed:
+    """An open episode that no coroutine has heard of yet. Maybe none ever does: ``dismiss`` ends it then."""
+
+    def __init__(self, dismiss: Callable[[], None]) -> None:
+        self.dismiss = dismiss
+        self.arrived: list[Arrival] = []
+        """Kept for who hears of it: a worker that comes back under another name says so once."""
+
+
 class Reader:
     """Reads for the episodes of one loop at one broker. Its thread ends when nobody needs it: see ``reader_of``."""
 
@@ -60,8 +69,8 @@ class Reader:
         self._episodes: dict[object, AsyncEpisode] = {}
         self.lines: dict[str, Line] = {}
         """Who opens an episode of an env now, and who waits for that, by env id."""
-        self.unclaimed: dict[object, Callable[[], None]] = {}
-        """How to end episodes that are open and that no coroutine has heard of yet, by token: maybe none ever does."""
+        self.unclaimed: dict[object, Unclaimed] = {}
+        """By token. Each is taken out by ``add``, or by its own ``dismiss``."""
         self._openings = 0
         """Coroutines that open an episode now, or stand in line for that."""
         self._joint: Joint | None = None
@@ -72,8 +81,6 @@ class Reader:
         self._look_due = NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._lost_at: float | None = None
-        self._moved: set[object] = set()
-        """Tokens of the episodes that have a queue on the newest connection."""
 
     # In the loop's thread.
 
@@ -83,9 +90,12 @@ class Reader:
             raise RuntimeError(f"{env_id}: this env belongs to another event loop, in which it was made")
 
     def add(self, episode: AsyncEpisode) -> None:
-        """From now on ``episode.take`` gets its arrivals."""
+        """From now on ``episode.take`` gets its arrivals, and at once those that came before."""
         self._episodes[episode.token] = episode
-        self.unclaimed.pop(episode.token, None)
+        unclaimed = self.unclaimed.pop(episode.token, None)
+        if unclaimed is not None:
+            for arrival in unclaimed.arrived:
+                episode.take(arrival)
 
     def remove(self, episode: AsyncEpisode) -> None:
         """It has ended."""
@@ -113,6 +123,8 @@ class Reader:
             episode = self._episodes.get(arrival.token)
             if episode is not None:
                 episode.take(arrival)
+            elif (unclaimed := self.unclaimed.get(arrival.token)) is not None:
+                unclaimed.arrived.append(arrival)
 
     def _unreachable(self, error: BrokerError, since: float) -> None:
         for episode in list(self._episodes.values()):
@@ -124,8 +136,9 @@ class Reader:
         """Read for an episode that was opened just now."""
         with _lock:
             if self._joint is None:
-                self._joint = Joint(opened.connection, opened.mailbox)
+                # It looks at nothing before the lock is free, and where no thread can be had, the next may try.
                 threading.Thread(target=self._run, name="agent worker aio reader", daemon=True).start()
+                self._joint = Joint(opened.connection, opened.mailbox)
                 return
         try:
             opened.mailbox.join(self._joint.on(opened.connection))
@@ -140,8 +153,8 @@ class Reader:
         """The loop is closed, or the program ends."""
         for episode in list(self._episodes.values()):
             episode.drop(reason)
-        for dismiss in list(self.unclaimed.values()):
-            dismiss()
+        for unclaimed in list(self.unclaimed.values()):
+            unclaimed.dismiss()
 
     # In the reader's own thread.
 
@@ -155,22 +168,31 @@ class Reader:
                     if not self._is_needed():
                         return
                     self._drop_dropped()
-                    if any(self._is_stranded(token, one) for token, one in list(self._episodes.items())):
+                    if any(episode.destination.closed for episode in list(self._episodes.values())):
                         self._mend("the connection broke")
                 self._read()
         except _LoopClosed:
             self.drop_all("the agent's event loop was closed")
             with _lock:
-                _readers.pop((self._loop, self._url), None)
+                self._leave()
 
     def _is_needed(self) -> bool:
         if self._loop.is_closed():
             raise _LoopClosed
         with _lock:
-            needed = bool(self._episodes or self._openings)
+            needed = bool(self._episodes or self._openings or self.unclaimed)
             if not needed:
-                _readers.pop((self._loop, self._url), None)
+                self._leave()
             return needed
+
+    def _leave(self) -> None:
+        """Nobody is to find this one any more. Called with the lock held.
+
+        Another may be in its place: it has left already if its thread was begun by an opening that nobody waited for.
+        """
+        key = self._loop, self._url
+        if _readers.get(key) is self:
+            del _readers[key]
 
     def _read(self) -> None:
         assert self._joint is not None
@@ -190,11 +212,11 @@ class Reader:
         while not self._dropped.empty():
             self._call(self._dropped.get().drop, "the env was dropped without close()")
 
-    def _is_stranded(self, token: object, episode: AsyncEpisode) -> bool:
-        return episode.connection.closed and token not in self._moved
-
     def _mend(self, why: str) -> None:
-        """Our connection broke: take another one, and move all episodes to it. What fails is tried again."""
+        """Our connection broke: take another one, and move all episodes to it. What fails is tried again.
+
+        That the new one is here already says nothing about them: who opened an episode may have brought it along.
+        """
         assert self._joint is not None
         if not self._episodes:
             time.sleep(IDLE_S)  # the next that is opened brings a connection along
@@ -204,18 +226,16 @@ class Reader:
             log.warning("%s; connecting again for %d episodes", why, len(self._episodes))
         try:
             connection = shared(self._url, timeout_s=RETRY_S, name="agent worker")
-            if connection is not self._joint.connection:
-                self._joint.on(connection)
-                self._moved.clear()
-            for token, episode in list(self._episodes.items()):
-                if self._is_stranded(token, episode):
-                    inbox = episode.new_inbox(connection, self._joint.mailbox, time.monotonic())
-                    self._moved.add(token)
-                    self._call(episode.move, connection, self._joint.mailbox, inbox)
+            mailbox = self._joint.on(connection)
+            for episode in list(self._episodes.values()):
+                if episode.destination.closed:
+                    inbox = episode.new_inbox(connection, mailbox, time.monotonic())
+                    episode.destination = connection
+                    self._call(episode.move, connection, mailbox, inbox)
             self._lost_at = None
         except BrokerError as error:
             self._call(self._unreachable, error, self._lost_at)
-            time.sleep(LOOK_S)
+            time.sleep(LOOK_S)  # in a thread of the reader's own
 
     def _call(self, what: Callable[..., object], *arguments: Any) -> None:
         try:
@@ -248,7 +268,7 @@ def reader_of(wish: Wish) -> Iterator[Reader]:
         with _lock:
             reader._openings -= 1
             if reader._joint is None and not reader._openings:
-                _readers.pop(key, None)
+                reader._leave()
 
 
 def _close_all() -> None:
@@ -265,5 +285,4 @@ def _forked() -> None:
 
 
 atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forked)

@@ -14,7 +14,6 @@ from agent_worker.errors import InvalidArgument, RemoteEnvError, StepTimeout
 from agent_worker.known_lanes import KnownLanes
 from agent_worker.layout import Layout
 from agent_worker.remote import CLOSE_TIMEOUT_S
-from agent_worker.wish import check_seconds
 from broker.errors import BrokerError
 from protocol.errors import EncodeError
 from protocol.messages import Act, Render, Reset
@@ -57,7 +56,6 @@ class AsyncVectorEnv(KnownLanes):
         """See ``aio.make_vec``."""
         env = cls()
         render_mode, mode = kwargs.pop("render_mode", None), kwargs.pop("autoreset_mode", AutoresetMode.NEXT_STEP)
-        check_seconds(env_id, "step_timeout", step_timeout)
         env._ask_for(num_envs, episodes, mode, render_mode)
         name = env.autoreset_mode.name.lower()
         lanes = num_envs // episodes
@@ -72,14 +70,14 @@ class AsyncVectorEnv(KnownLanes):
         )
         found = await _open_all([wish] * episodes, prepare)
         try:
-            env._settle_in(wish, found, step_timeout)
+            env._settle_in(wish, found)
         except BaseException:
             await _close_all(found, "its spaces cannot be built")
             raise
         return env
 
-    def _settle_in(self, wish: Wish, episodes: list[AnyAsyncEpisode], step_timeout: float) -> None:
-        self._wish, self._episodes, self.step_timeout = wish, episodes, step_timeout
+    def _settle_in(self, wish: Wish, episodes: list[AnyAsyncEpisode]) -> None:
+        self._wish, self._episodes, self.step_timeout = wish, episodes, wish.step_timeout
         self._learn(self.descriptions)
         self._layout = Layout(self.description, wish.env_id, self.num_envs, self.episodes)
         self._finalizer = weakref.finalize(self, _drop_all, episodes)

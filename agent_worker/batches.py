@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Five = tuple[Any, Any, Any, Any, dict[Any, Any]]
 
+_REWARDS, _FLAGS = np.dtype("<f8"), np.dtype(np.uint8)
+
 
 class Batches:
     """Codes values that are stacked as in a stacked ``Sequence`` of as many items as there are lanes."""
@@ -62,16 +64,21 @@ class Batches:
 
         Raises ``ProtocolFailure`` for what is not of so many lanes, or not of the space.
         """
-        rewards, *flags = (_lanes(part) for part in (percept.reward, percept.terminated, percept.truncated))
-        if [len(rewards), *map(len, flags)] != [8 * lanes, lanes, lanes]:
+        rewards, terminated, truncated = percept.reward, percept.terminated, percept.truncated
+        if not type(rewards) is type(terminated) is type(truncated) is bytes or not (
+            len(rewards) == 8 * lanes and len(terminated) == len(truncated) == lanes
+        ):
             raise ProtocolFailure(f"{self._env_id}: the worker's percept is not of {lanes} lanes")
         try:
             observations = self._observations.decode(percept.observation)
         except DecodeError as error:
             raise ProtocolFailure(f"{self._env_id}: the worker's observations cannot be read: {error}") from error
-        terminated, truncated = (np.frombuffer(flag, np.uint8) != 0 for flag in flags)
-        return observations, np.frombuffer(bytearray(rewards), "<f8"), terminated, truncated, percept.info
-
-
-def _lanes(part: float | bytes) -> bytes:
-    return part if isinstance(part, bytes) else b""
+        if percept.observation[0] != lanes:  # it is a list of two, as it could be read
+            raise ProtocolFailure(f"{self._env_id}: the worker's observations are not of {lanes} lanes")
+        return (
+            observations,
+            np.frombuffer(bytearray(rewards), _REWARDS),
+            np.frombuffer(terminated, _FLAGS) != 0,
+            np.frombuffer(truncated, _FLAGS) != 0,
+            percept.info,
+        )

@@ -14,6 +14,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,9 +28,16 @@ log = logging.getLogger("gymbroker")
 LOOK_S = 1.0
 """How often it looks whether a connection has broken."""
 
+EXIT_S = 0.5
+"""How long the end of the program waits for threads that are in the middle of a request."""
+
 
 class Closable(Protocol):
     """A session, or several of them."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody waits for a reply: closing would wait for that, too."""
 
     def close(self, timeout: float, reason: str = "") -> None:
         """End it."""
@@ -41,7 +49,13 @@ _lock = threading.Lock()
 _thread: threading.Thread | None = None
 
 
-_OURS = frozenset({"agent_worker.session", "agent_worker.gathering", "agent_worker.recovery"})
+_OURS = frozenset(
+    {
+        "agent_worker.session", "agent_worker.gathering", "agent_worker.recovery",
+        "env_worker.stepper", "env_worker.isolated",  # of a worker in this process, which closing waits for
+    }
+)  # fmt: skip
+"""Modules that call what may run anything, with a lock held."""
 
 
 def watch(session: Session) -> None:
@@ -74,11 +88,25 @@ def interrupts() -> bool:
 
 
 def _run() -> None:
+    in_use: list[Closable] = []
+    """Dropped by a signal handler in the middle of a request: others are not to wait until that is over."""
+    look_at = time.monotonic() + LOOK_S
     while True:
         try:
-            _dropped.get(timeout=LOOK_S).close(0.0, "the env was dropped without close()")
+            dropped = _dropped.get(timeout=max(0.0, look_at - time.monotonic()))
         except queue.Empty:
+            pass
+        else:
+            if dropped.in_use:
+                in_use.append(dropped)
+            else:
+                dropped.close(0.0, "the env was dropped without close()")
+            del dropped
+        if time.monotonic() >= look_at:
             _revive_all()
+            while in_use:
+                _dropped.put(in_use.pop())
+            look_at = time.monotonic() + LOOK_S
 
 
 def _revive_all() -> None:
@@ -93,18 +121,23 @@ def _revive_all() -> None:
 
 
 def _close_all() -> None:
-    """At exit: free the workers' slots at once."""
-    for session in list(_open):
-        session.close(0.0, "the agent's program ended")
+    """At exit: free the workers' slots at once. Of what a thread waits for longer, a worker learns by its probe."""
+    with _lock:
+        sessions = list(_open)
+    until = time.monotonic() + EXIT_S
+    for session in sessions:
+        if session.is_free(until - time.monotonic()):
+            session.close(0.0, "the agent's program ended")
 
 
 def _forked() -> None:
     """In a forked child: the parent's sessions are not ours, and its thread is not there."""
     global _lock, _thread
     _lock, _thread = threading.Lock(), None
+    for session in list(_open):
+        session.forked()
     _open.clear()
 
 
 atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forked)

@@ -48,7 +48,7 @@ class Census:
 
     def gather(self, deadline: float) -> list[Presence]:
         """What has been heard until ``deadline`` (``time.monotonic()``), by name."""
-        while self._subscription is not None:
+        while self._subscription is not None and time.monotonic() < deadline:
             arrival = self._mailbox.get(deadline)
             if arrival is None:
                 break

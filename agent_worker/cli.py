@@ -122,6 +122,7 @@ def run(
 ) -> None:
     """Play ENV_ID with a policy, and say how it went."""
     _log_to_stderr(verbose)
+    _refuse_memory(broker)
     try:
         wanted = Run(
             env_id, policy, broker, episodes=episodes, steps=steps, seed=seed, num_envs=num_envs,
@@ -147,6 +148,7 @@ def ping(
 ) -> None:
     """Measure the round trip to an env worker and back, without its env."""
     _log_to_stderr(verbose)
+    _refuse_memory(broker)
     with _exit_codes(verbose):
         found = measure_ping(env_id, broker, count, timeout)
     typer.echo(json.dumps(found.to_json()) if as_json else str(found))
@@ -195,6 +197,11 @@ def _report(outcome: Outcome, policy: str, as_json: bool, plot: Path | None) -> 
     Console().print(summary_table({policy: outcome.summary}))
     if "plot" in found:
         typer.echo(f"learning curve: {found['plot']}")
+
+
+def _refuse_memory(broker: str | None) -> None:
+    if broker is not None and broker.lower().startswith("memory:"):
+        _fail("--broker: memory:// is within one process, and no env worker is in this one; expected amqp://", 2)
 
 
 def _parse_kwargs(text: str) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind
 from protocol.agent_dialogue import Stray
 from protocol.errors import LocalProtocolError, RemoteProtocolError
-from protocol.messages import Act, Close, Error, Render, Reset, Resume, Working
-from protocol.rules import PROVISIONAL, TRANSITIONS, State
+from protocol.messages import Act, Close, Error, Render, Resume, Working
+from protocol.rules import OUTCOMES, PROVISIONAL, TRANSITIONS, State
 
 if TYPE_CHECKING:
     from agent_worker.wish import Wish
@@ -41,6 +41,9 @@ FIRST_PROBE_S = 1.0
 """An unanswered request is followed by a probe after 1, 2, 4, ... seconds, to find out whether the worker lives."""
 
 MAX_PROBE_S = 30.0
+
+FLOOD_S = 1.0
+"""So long is taken in what has come already when it is time for something else; what comes on and on is a flood."""
 
 CLOSE_PROBE_S = 0.25
 
@@ -116,7 +119,7 @@ class Episode:
         dialogue = self._dialogue
         if kind not in TRANSITIONS[dialogue.state]:
             raise self._illegal(kind, f"{kind.performative} is not legal now")
-        if dialogue.pending is not None and kind not in (Reset, Close):
+        if dialogue.pending is not None and not dialogue.may_overtake(kind):
             pending = f"{dialogue.pending.performative} (step {dialogue.pending.step_id})"
             why = f"{kind.performative} is not legal while {pending} has no reply: wait, reset or close"
             raise self._illegal(kind, why)
@@ -161,6 +164,8 @@ class Episode:
         if message is None:
             return None
         self.lost_until = NEVER  # the bound worker speaks
+        if type(message) in OUTCOMES:
+            return message  # type: ignore[return-value]  # mypy narrows by isinstance only, which is slower
         if type(message) in PROVISIONAL:
             if isinstance(message, Working) and not message.deadline_s and self._dialogue.pending is not None:
                 # It executes nothing and heard the probe after the request: request or reply was lost on the way.
@@ -168,7 +173,7 @@ class Episode:
             return None
         if isinstance(message, Stray):
             key = topology.act_key(self._dialogue.episode, message.incarnation)
-            self._connection.send(topology.ACTS, key, self._dialogue.dismiss(message.incarnation))
+            self._connection.send(topology.ACTS, key, self._dialogue.dismiss())
             return None
         if isinstance(message, Resume):
             self._connection.unwatch(self._key)
@@ -177,9 +182,8 @@ class Episode:
                 self._connection.send(topology.ACTS, self._key, resume)
             self._ask_again()
             return None
-        if isinstance(message, Error):
-            raise self._refused(message)
-        return message
+        assert isinstance(message, Error)
+        raise self._refused(message)
 
     def _ask_again(self) -> None:
         """Both know each other's new name: the pending request goes once more, and once only.
@@ -258,7 +262,7 @@ class Episode:
 
     def _illegal(self, kind: type[Request], why: str) -> RemoteEnvError:
         env_id, state = self.env_id, self._dialogue.state
-        if state is State.ENDED:
+        if state is State.ENDED or type(self._dialogue.pending) is Close:
             after = f"{kind.performative} after the episode has ended{self._ended_by}"
             return EnvClosed(f"{env_id}: {after}; make a new env")
         if self._dialogue.pending is not None:

@@ -182,6 +182,11 @@ _BY_CODE: dict[str, type[RemoteEnvError]] = {
 def from_message(error: Error, env_id: str) -> RemoteEnvError:
     """The exception for an ``error`` message of a worker."""
     kind = _BY_CODE.get(error.code, EnvError)
-    found = kind(f"{env_id}: {error.text} [{error.code}, fault of the {error.fault}]")
+    found = kind(f"{env_id}: {_shown(error.text)} [{_shown(error.code)}, fault of the {_shown(error.fault)}]")
     found.retry = error.retry
     return found
+
+
+def _shown(text: str) -> str:
+    """``text`` of a stranger for people: no control characters, which would command their terminals, but for lines."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)

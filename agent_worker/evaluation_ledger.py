@@ -74,7 +74,7 @@ class Ledger:
         player = self._players.setdefault(take.player, _Player(now, take.patience_s))
         player.heard, player.patience_s = now, take.patience_s
         self._reconcile(player, take)
-        if take.free and player.play is not None and player.play.take == take.number:
+        if take.free and player.play is not None and player.play.take == take.number and not self._shared(player):
             return [(take.player, player.play)]  # it has not arrived, or will arrive twice
         if take.free:
             player.asks = take
@@ -115,6 +115,11 @@ class Ledger:
         held = {number for number in (*take.holding, *under_way) if 0 <= number < self.settings.episodes}
         before, player.holding = player.holding, held - self.results.keys()
         self._reopen(before - player.holding)
+
+    def _shared(self, player: _Player) -> bool:
+        """Whether others hold something of what it was given last: it was silent for too long."""
+        given = set(player.play.episodes) if player.play is not None else set()
+        return any(given & other.holding for other in self._players.values() if other is not player)
 
     def _reopen(self, numbers: Iterable[int]) -> None:
         self._open.extendleft(sorted((number for number in numbers if number not in self.results), reverse=True))

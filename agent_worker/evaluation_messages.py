@@ -175,7 +175,10 @@ def _unpacked(kind: type[Any], value: Any) -> Any:
             found[one.name] = _CODERS[str(one.type)][1](value.get(one.name))
         except DecodeError as error:
             raise DecodeError(f"{kind.__name__.lower()} {one.name}: {error}") from None
-    return kind(**found)
+    message = kind(**found)
+    if isinstance(message, Kept) and not all(0 <= number < message.settings.episodes for number in message.results):
+        raise DecodeError("kept results: of an episode that there is not")
+    return message
 
 
 def _exactly(kind: type, fits: Callable[[Any], bool] = lambda value: True) -> Callable[[Any], Any]:

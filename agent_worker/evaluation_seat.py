@@ -61,6 +61,8 @@ class Seat:
 
         Raises ``OtherSettings``, ``UnknownEnv``, ``BrokerError``.
         """
+        if self._connection is not None:
+            self._connection.close()  # it may live: somebody may have deleted its queue only
         self.leading = None  # if it led, its thread ends with the connection that it had
         connection = connect(self._url, timeout_s=connect_timeout, name=f"evaluation {self.name}")
         self._connection, self._mailbox = connection, connection.mailbox()

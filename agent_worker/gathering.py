@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from agent_worker import caretaker
-from agent_worker.episode import CLOSE_PROBE_S
+from agent_worker.episode import CLOSE_PROBE_S, FLOOD_S
 from agent_worker.errors import AlreadyPending, NothingPending, RemoteEnvError
 from agent_worker.joint import Joint
 from broker.errors import BrokerError, ConnectionLost
@@ -102,12 +102,13 @@ class Gathering:
         return {number: self._ready.pop(number) for number in numbers}
 
     def _turn(self, deadline: float) -> bool:
-        """Wait for one arrival, and do what is due. False: ``deadline`` has passed, and nothing arrived."""
+        """Wait for one arrival, and do what is due. False: ``deadline`` has passed, and no more is there."""
         arrived = False
         try:
             arrived = self._take_one(min(deadline, self._look_at))
             due = time.monotonic() >= self._look_at
-            while due and self._take_one(0.0):
+            flood = time.monotonic() + FLOOD_S
+            while due and time.monotonic() < flood and self._take_one(0.0):
                 pass  # what has come already may say that a worker is back, before it is taken for lost
         except ConnectionLost as error:
             log.debug("a broken connection: %s", error)
@@ -115,7 +116,7 @@ class Gathering:
         now = time.monotonic()
         if due:
             self._look(now, deadline)
-        return arrived or now < deadline
+        return now < deadline + (FLOOD_S if arrived else 0.0)
 
     def _take_one(self, deadline: float) -> bool:
         """Wait for one arrival, and take it in. False: ``deadline`` has passed."""
@@ -165,6 +166,11 @@ class Gathering:
         waiting = {number for number, session in enumerate(self.sessions) if session.pending} - self._ready.keys()
         return {number: self.sessions[number].overdue(waited_s) for number in sorted(waiting)}
 
+    @property
+    def in_use(self) -> bool:
+        """Whether a thread is in a method of one of its sessions, and may wait there."""
+        return any(session.in_use for session in self.sessions)
+
     def close(self, timeout: float, reason: str = "") -> None:
         """End all episodes, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
         if caretaker.interrupts():
@@ -187,9 +193,9 @@ class Gathering:
                 number = self._number_of(arrival)
                 if number in waiting and self.sessions[number].take_closed(arrival):
                     waiting.discard(number)
-                continue
             if time.monotonic() >= deadline:
                 return
-            pause *= 2
-            for number in waiting:
-                self.sessions[number].probe()
+            if arrival is None:
+                pause *= 2
+                for number in waiting:
+                    self.sessions[number].probe()

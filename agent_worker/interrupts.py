@@ -39,6 +39,9 @@ def interruptible() -> Iterator[None]:
         clock.inside = False
         for number, handler in former.items():
             signal.signal(number, handler)
+        # CPython notes a Ctrl-C that struck in an exec(), say of a dataclass, and ends ``python -m`` by SIGINT then,
+        # whatever its exit code, and also where the Ctrl-C was caught long ago. The next exec() makes it forget.
+        exec("")
 
 
 class _Clock(threading.Thread):

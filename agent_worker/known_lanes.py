@@ -9,7 +9,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from agent_worker.errors import ProtocolFailure
-from protocol.spaces import to_space
+from agent_worker.remote import metadata_of
+from agent_worker.spaces import space_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ class KnownLanes:
         self.autoreset_mode, self.render_mode = _mode(autoreset_mode), render_mode
 
     def _learn(self, descriptions: Sequence[Description]) -> None:
-        """Build the spaces. Raises ``ProtocolFailure`` if the workers do not serve the same env."""
+        """Build the spaces. Raises ``InvalidArgument``, and ``ProtocolFailure`` if the workers serve unequal envs."""
         first = descriptions[0]
         for other in descriptions[1:]:
             for name in ("observation_space", "action_space"):
@@ -50,12 +51,11 @@ class KnownLanes:
                     workers = f"workers {first.worker} and {other.worker}"
                     text = f"{workers} do not serve the same env: it has another {name}"
                     raise ProtocolFailure(f"{first.env_id}: {text}")
-        self.single_observation_space = to_space(first.observation_space, gymnasium.spaces)
-        self.single_action_space = to_space(first.action_space, gymnasium.spaces)
+        self.single_observation_space = space_of(first.observation_space, gymnasium.spaces, first.env_id)
+        self.single_action_space = space_of(first.action_space, gymnasium.spaces, first.env_id)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        modes = [mode for mode in first.metadata.get("render_modes") or () if mode != "human"]
-        self.metadata = {**first.metadata, "render_modes": modes, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**metadata_of(first), "autoreset_mode": self.autoreset_mode}
 
 
 def _mode(mode: AutoresetMode | str) -> AutoresetMode:

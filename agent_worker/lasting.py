@@ -215,6 +215,11 @@ class LastingSession:
 
     # The end.
 
+    @property
+    def in_use(self) -> bool:
+        """Whether a thread is in a method of its session, and may wait there."""
+        return self._session.in_use
+
     def close(self, timeout: float, reason: str = "") -> None:
         """End the episode, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
         if caretaker.interrupts():

@@ -10,11 +10,11 @@ from gymnasium.spaces import GraphInstance
 from agent_worker.errors import InvalidAction, InvalidArgument, NotReset, ProtocolFailure
 from agent_worker.remote import RemoteMethods
 from agent_worker.remote_calls import RemoteCalls
+from agent_worker.spaces import space_of
 from protocol.coders import coder
 from protocol.errors import DecodeError
 from protocol.messages import Percept
 from protocol.roster import Roster
-from protocol.spaces import to_space
 from protocol.specs import DictSpec
 
 if TYPE_CHECKING:
@@ -41,13 +41,16 @@ class ManyAgents(RemoteCalls, RemoteMethods):
         if list(seen) != list(done) or not seen:
             raise ProtocolFailure(f"{self._wish.env_id}: the worker's spaces are not of the same agents")
         self._roster = Roster(seen)
-        self._observation_spaces = {agent: to_space(spec, self._spaces) for agent, spec in seen.items()}
-        self._action_spaces = {agent: to_space(spec, self._spaces) for agent, spec in done.items()}
+        self._observation_spaces = {agent: self._space(spec) for agent, spec in seen.items()}
+        self._action_spaces = {agent: self._space(spec) for agent, spec in done.items()}
         self._seen = self._coders("observation", seen, bounds=False)
         self._done = self._coders("action", done, bounds=True)
         space = description.state_space
-        self._state_space = None if space is None else to_space(space, self._spaces)
+        self._state_space = None if space is None else self._space(space)
         self._description = description
+
+    def _space(self, spec: Spec) -> Any:
+        return space_of(spec, self._spaces, self._wish.env_id)
 
     def _coders(self, name: str, specs: dict[str, Spec], *, bounds: bool) -> dict[str, Coder]:
         return {

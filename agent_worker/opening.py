@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from agent_worker import joining
 from agent_worker.census import Census
@@ -22,7 +23,7 @@ from agent_worker.errors import (
 from agent_worker.opened import Opened, percept_inbox
 from agent_worker.recorded import new_dialogue
 from broker import shared, topology
-from broker.errors import BrokerError, ConnectionLost, TopologyMissing
+from broker.errors import BrokerError, BrokerTimeout, ConnectionLost, TopologyMissing
 from broker.port import Kind, Receipt
 from protocol.description import Description
 from protocol.errors import EncodeError, RemoteProtocolError
@@ -30,9 +31,12 @@ from protocol.messages import Accepted, Error, Status
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from agent_worker.wish import Wish
     from broker.port import Arrival, Connection, Subscription
+
+T = TypeVar("T")
 
 log = logging.getLogger("gymbroker")
 
@@ -55,6 +59,9 @@ BITE_S = 0.5
 
 MARGIN_S = 5.0
 """How much longer than the worker says building takes the agent waits for ``status``."""
+
+LONGEST_MAKE_S = 3600.0
+"""Longer than this, or the agent's own ``make_timeout`` if that is more, no env in the making is waited for."""
 
 
 def open_episode(wish: Wish, given_up: threading.Event | None = None) -> Opened:
@@ -90,7 +97,7 @@ class _Opening:
 
     def run(self) -> Opened:
         try:
-            self._inbox = self._own_inbox()
+            self._inbox = self._until_somebody(self._own_inbox)
             for attempt in range(1, ATTEMPTS + 1):
                 self._ask(attempt)
                 accepted = self._wait_accepted()
@@ -113,12 +120,25 @@ class _Opening:
             raise ProtocolFailure(f"{self._wish.env_id}: the worker's status cannot be read: {error}") from error
         return Opened(self._connection, self._mailbox, self._inbox, self._dialogue, description)
 
-    def _own_inbox(self) -> Subscription:
+    def _until_somebody(self, attempt: Callable[[], T | None]) -> T:
+        """What ``attempt`` returns once somebody has served the env here; it is tried again until the deadline."""
+        nobody = False
         while True:
             try:
-                return percept_inbox(self._connection, self._mailbox, self._dialogue, self._deadline)
-            except TopologyMissing:
-                self._wait_for_somebody()
+                outcome = attempt()
+            except BrokerTimeout as error:
+                if nobody:
+                    raise self._unknown() from error  # one look more came too late; what the last one saw says more
+                raise
+            if outcome is not None:
+                return outcome
+            nobody = True
+            self._wait_for_somebody()
+
+    def _own_inbox(self) -> Subscription | None:
+        with suppress(TopologyMissing):
+            return percept_inbox(self._connection, self._mailbox, self._dialogue, self._deadline)
+        return None
 
     def _ask(self, attempt: int) -> None:
         """Publish ``make`` until it lies in a queue."""
@@ -126,15 +146,10 @@ class _Opening:
         try:
             body = self._dialogue.make(
                 wish.env_id,
-                attempt=attempt,
-                kwargs=wish.kwargs,
-                render_mode=wish.render_mode,
-                num_envs=wish.num_envs,
-                autoreset_mode=wish.autoreset_mode,
-                world=wish.world,
-                seat=wish.seat,
-                compression=wish.compression,
-            )
+                attempt=attempt, kwargs=wish.kwargs, render_mode=wish.render_mode,
+                num_envs=wish.num_envs, autoreset_mode=wish.autoreset_mode,
+                world=wish.world, seat=wish.seat, compression=wish.compression,
+            )  # fmt: skip
         except EncodeError as error:
             raise BadKwargs(f"{wish.env_id}: what make was given cannot be sent: {error}") from error
         self._make, self._in_line = body, False
@@ -148,60 +163,56 @@ class _Opening:
         if joining.ask_host(self._connection, self._wish, self._make, self._deadline):
             self._in_line = False
         elif not self._in_line:
-            self._stand_in_line()
-            self._in_line = True
+            self._in_line = self._until_somebody(self._stand_in_line)
 
-    def _stand_in_line(self) -> None:
+    def _stand_in_line(self) -> Literal[True] | None:
         wish = self._wish
-        while True:
-            receipt = self._connection.publish(
-                topology.REQUESTS,
-                wish.env_id,
-                self._make,
-                deadline=self._deadline,
-                persistent=True,
-                expires_s=max(0.001, self._deadline - time.monotonic()),
-            )
-            if receipt is Receipt.ROUTED:
-                return
-            if receipt is Receipt.REFUSED:
-                raise Busy(f"{wish.env_id}: the queue of requests for it is full ({topology.REQUESTS_LENGTH} wait)")
-            self._wait_for_somebody()
+        receipt = self._connection.publish(
+            topology.REQUESTS, wish.env_id, self._make, deadline=self._deadline,
+            persistent=True, expires_s=max(0.001, self._deadline - time.monotonic()),
+        )  # fmt: skip
+        if receipt is Receipt.REFUSED:
+            raise Busy(f"{wish.env_id}: the queue of requests for it is full ({topology.REQUESTS_LENGTH} wait)")
+        return True if receipt is Receipt.ROUTED else None
 
     def _wait_for_somebody(self) -> None:
         """Nobody has ever served this env here: wait a little, and say so."""
         self._census.ask()
         arrival = self._get(min(self._deadline, time.monotonic() + ASK_AGAIN_S))
         if arrival is None and time.monotonic() >= self._deadline:
-            served = self._census.served()
-            there = f"served there: {', '.join(served)}" if served else "no env worker is there"
-            raise UnknownEnv(
-                f"{self._wish.env_id!r} is not served at {self._connection.label}; {there} "
-                f"(waited {self._wish.make_timeout:g} s)"
-            )
+            raise self._unknown()
         self._tell(f"no worker serves {self._wish.env_id!r} yet")
+
+    def _unknown(self) -> UnknownEnv:
+        served = self._census.served()
+        there = f"served there: {', '.join(served)}" if served else "no env worker is there"
+        return UnknownEnv(
+            f"{self._wish.env_id!r} is not served at {self._connection.label}; {there} "
+            f"(waited {self._wish.make_timeout:g} s)"
+        )
 
     def _wait_accepted(self) -> Accepted | Status:
         """A worker takes the ``make``; until then we stand in line."""
         pause = ASK_AGAIN_S
         while True:
             arrival = self._get(min(self._deadline, time.monotonic() + pause))
-            if arrival is None:
-                if time.monotonic() >= self._deadline:
-                    raise NoFreeWorker(
-                        f"{self._wish.env_id!r}: no worker took the request within {self._wish.make_timeout:g} s "
-                        f"at {self._connection.label} ({self._census.describe(self._wish.env_id)})"
-                    )
-                pause = TELL_EVERY_S
-                if self._wish.world is not None:
-                    pause = joining.AGAIN_S
-                    self._place()
-                self._census.ask()  # what is heard until the end tells why it ended
-                self._tell(f"waiting in line for a worker with a free slot for {self._wish.env_id!r}")
-            elif arrival.kind is Kind.MESSAGE:
+            if arrival is not None and arrival.kind is Kind.MESSAGE:
                 message = self._receive(arrival.body)
                 if isinstance(message, (Accepted, Status)):
                     return message
+            if time.monotonic() >= self._deadline:
+                raise NoFreeWorker(
+                    f"{self._wish.env_id!r}: no worker took the request within {self._wish.make_timeout:g} s "
+                    f"at {self._connection.label} ({self._census.describe(self._wish.env_id)})"
+                )
+            if arrival is None:
+                pause = TELL_EVERY_S
+                if self._wish.world is not None:
+                    pause = joining.AGAIN_S
+                    with suppress(BrokerTimeout):  # the deadline: who we are waiting for says more
+                        self._place()
+                self._census.ask()  # what is heard until the end tells why it ended
+                self._tell(f"waiting in line for a worker with a free slot for {self._wish.env_id!r}")
 
     def _wait_status(self, accepted: Accepted | Status) -> Status | None:
         """The env is there; or None: the worker died over it."""
@@ -209,14 +220,21 @@ class _Opening:
             return accepted
         key = topology.act_key(self._dialogue.episode, accepted.incarnation)
         self._connection.watch(key, self._mailbox, self._dialogue)
+        try:
+            return self._wait_built(accepted, key)
+        finally:
+            self._connection.unwatch(key)  # who uses the episode watches it anew
+
+    def _wait_built(self, accepted: Accepted, key: str) -> Status | None:
         started = time.monotonic()
-        deadline = started + accepted.deadline_s + MARGIN_S
+        longest_s = max(LONGEST_MAKE_S, self._wish.make_timeout)
+        deadline = started + min(accepted.deadline_s, longest_s) + MARGIN_S
         pause, probe_at = PROBE_S, started + PROBE_S
         while (now := time.monotonic()) < deadline:
             try:
                 arrival = self._get(min(deadline, probe_at))
             except GivenUp:
-                self._connection.send(topology.ACTS, key, self._dialogue.dismiss(accepted.incarnation))
+                self._connection.send(topology.ACTS, key, self._dialogue.dismiss())
                 raise
             if arrival is None:
                 if now >= probe_at:
@@ -225,7 +243,6 @@ class _Opening:
                     self._connection.send(topology.ACTS, key, self._dialogue.probe())
             elif arrival.kind is not Kind.MESSAGE:
                 if arrival.key == key:
-                    self._connection.unwatch(key)
                     return None
             elif isinstance(message := self._receive(arrival.body), Status):
                 return message
@@ -280,4 +297,4 @@ class _Opening:
             return
         if isinstance(message, (Accepted, Status)):
             key = topology.act_key(self._dialogue.episode, message.incarnation)
-            self._connection.send(topology.ACTS, key, self._dialogue.dismiss(message.incarnation))
+            self._connection.send(topology.ACTS, key, self._dialogue.dismiss())

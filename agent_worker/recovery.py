@@ -17,7 +17,7 @@ from agent_worker.survival import ATTEMPTS, is_loss
 from protocol.messages import Act
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from agent_worker.survival import Survival
     from agent_worker.wish import Wish
@@ -69,15 +69,14 @@ class Recovery:
                     final.retry = False
                     raise final from error
 
-    def start(self, done: Callable[[], object] = bool) -> None:
-        """Do so in a thread of its own; ``done`` is called there at the end. Next: ``outcome``."""
+    def start(self) -> None:
+        """Do so in a thread of its own. Next: ``done``, then ``outcome``."""
 
         def work() -> None:
             try:
                 self._end(self.run())
             except BaseException as error:  # noqa: BLE001 - raised by who asks for the outcome
                 self._end(error)
-            done()
 
         threading.Thread(target=work, name="agent worker recovery", daemon=True).start()
 

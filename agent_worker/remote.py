@@ -13,12 +13,13 @@ from gymnasium.vector import AutoresetMode
 from agent_worker import caretaker
 from agent_worker.errors import EnvClosed, InvalidAction, InvalidArgument, ProtocolFailure
 from agent_worker.lasting import AnySession, open_session
-from agent_worker.wish import Wish, check_seconds
+from agent_worker.spaces import space_of
+from agent_worker.wish import Wish
+from broker.url import DEFAULT_BROKER
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.messages import Act, Frame, Percept, Render, Reset, Result
 from protocol.sendable import opaque_in
-from protocol.spaces import to_space
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from protocol.description import Description
     from protocol.messages import Message
-
-DEFAULT_BROKER = "amqp://guest:guest@localhost:5672/"
 
 MAKERS = {"parallel": "make_parallel", "aec": "make_aec"}
 """What opens an env of many agents, by ``Description.api``; ``make`` opens all others."""
@@ -39,6 +38,8 @@ CLOSE_TIMEOUT_S = 5.0
 
 def broker_url(broker: str | None) -> str:
     """``broker``, or the environment's ``GYMBROKER_URL``, or RabbitMQ on this machine."""
+    if not isinstance(broker, str | None):  # whatever it is, a password may be in it
+        raise InvalidArgument(f"broker: expected a URL, a str, got {type(broker).__name__}")
     return broker or os.environ.get("GYMBROKER_URL") or DEFAULT_BROKER
 
 
@@ -58,6 +59,14 @@ def metadata_of(description: Description) -> dict[str, Any]:
     if mode in AutoresetMode.__members__:  # of an env that resets itself; it went by its name
         found["autoreset_mode"] = AutoresetMode[mode]
     return found
+
+
+def reward_and_flags(env_id: str, percept: Percept) -> tuple[float, bool, bool]:
+    """Of a percept of one env. Raises ``ProtocolFailure`` for one of lanes."""
+    reward, terminated, truncated = percept.reward, percept.terminated, percept.truncated
+    if type(reward) is bytes or type(terminated) is bytes or type(truncated) is bytes:
+        raise ProtocolFailure(f"{env_id}: the worker's percept is one of lanes, and this is one env")
+    return float(reward), terminated, truncated  # type: ignore[return-value]  # mypy narrows by isinstance only
 
 
 def expect_kind(env_id: str, api: str, wanted: str | None) -> None:
@@ -110,27 +119,16 @@ class RemoteMethods:
     ) -> None:
         refuse_human(render_mode)
         self._wish = Wish(
-            broker=broker_url(broker),
-            env_id=env_id,
-            kwargs=kwargs,
-            render_mode=render_mode,
-            world=world,
-            seat=seat,
-            make_timeout=make_timeout,
-            resume_window=resume_window,
-            connect_timeout=connect_timeout,
-            reconnect_timeout=reconnect_timeout,
-            compression=compression,
-            step_timeout=step_timeout,
-            on_worker_loss=on_worker_loss,
-            replay_limit=replay_limit,
-        )
+            broker=broker_url(broker), env_id=env_id, kwargs=kwargs, render_mode=render_mode, world=world, seat=seat,
+            make_timeout=make_timeout, step_timeout=step_timeout, resume_window=resume_window,
+            connect_timeout=connect_timeout, reconnect_timeout=reconnect_timeout, compression=compression,
+            on_worker_loss=on_worker_loss, replay_limit=replay_limit,
+        )  # fmt: skip
         if on_worker_loss == "truncate" and self._api is not None:
             text = "an env of many agents can be replayed, not truncated: say 'replay', or 'raise'"
             raise InvalidArgument(f"{env_id}: on_worker_loss: {text}")
         self.render_mode = render_mode
-        check_seconds(env_id, "step_timeout", step_timeout)
-        self.step_timeout = step_timeout
+        self.step_timeout = self._wish.step_timeout
         """Seconds to wait for each reply."""
         self._session: AnySession | None = None
         self._description: Description | None = None
@@ -164,11 +162,8 @@ class RemoteMethods:
 
     def _learn(self, description: Description) -> None:
         self._expect(description.api)
-        try:
-            self._observation_space = to_space(description.observation_space, self._spaces)
-            self._action_space = to_space(description.action_space, self._spaces)
-        except TypeError as error:
-            raise InvalidArgument(f"{self._wish.env_id}: {error}") from error
+        self._observation_space = space_of(description.observation_space, self._spaces, self._wish.env_id)
+        self._action_space = space_of(description.action_space, self._spaces, self._wish.env_id)
         self._description = description
         self._observations = coder(description.observation_space, bounds=False, graph=self._graph, name="observation")
         self._actions = coder(description.action_space, bounds=True, graph=self._graph, name="action")
@@ -237,7 +232,7 @@ class RemoteMethods:
 
     def _five(self, percept: Message) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
         assert isinstance(percept, Percept)
-        return self._observe(percept), float(percept.reward), percept.terminated, percept.truncated, percept.info  # type: ignore[return-value]
+        return self._observe(percept), *reward_and_flags(self._wish.env_id, percept), percept.info
 
     def _observe(self, percept: Percept) -> Any:
         try:

@@ -30,7 +30,8 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
             another process and party. All who name the same world meet in it. ``reset`` and ``step`` wait for others:
             one thread plays one seat (``gymbroker.make_aec`` and ``make_parallel`` play all of them).
         seat: which agent to be (``player_0``); None takes the next free one. ``description.world`` says which.
-        make_timeout: seconds to wait for a worker that serves the env and has a free slot.
+        make_timeout: seconds to wait for a worker that serves the env and has a free slot. It has as
+            long to make the env as it says (its own ``--step-timeout``), an hour or ``make_timeout`` at the most.
         step_timeout: seconds to wait for each reply. Whether the worker lives is found out much sooner.
         resume_window: seconds that a worker that cannot be reached has to come back; 0 raises at once.
         connect_timeout: seconds to try to reach the broker.

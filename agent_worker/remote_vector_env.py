@@ -15,7 +15,7 @@ from agent_worker.remote import CLOSE_TIMEOUT_S, broker_url
 from agent_worker.remote_calls import LaneCalls
 from agent_worker.spread import Spread
 from agent_worker.together import open_sessions
-from agent_worker.wish import Wish, check_seconds
+from agent_worker.wish import Wish
 from protocol.messages import Act
 
 if TYPE_CHECKING:
@@ -71,26 +71,16 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         **kwargs: Any,
     ) -> None:
         self._ask_for(num_envs, episodes, autoreset_mode, render_mode)
-        check_seconds(env_id, "step_timeout", step_timeout)
-        self.step_timeout = step_timeout
-        """Seconds to wait for each reply."""
         kwargs.pop("max_episode_steps", None)  # make_vec passes the registered one; the worker's env has its own
         self._wish = Wish(
-            broker=broker_url(broker),
-            env_id=env_id,
-            kwargs=kwargs,
-            render_mode=render_mode,
-            num_envs=num_envs // episodes,
-            autoreset_mode=self.autoreset_mode.name.lower(),
-            make_timeout=make_timeout,
-            resume_window=resume_window,
-            connect_timeout=connect_timeout,
-            reconnect_timeout=reconnect_timeout,
-            compression=compression,
-            step_timeout=step_timeout,
-            on_worker_loss=on_worker_loss,
-            replay_limit=replay_limit,
-        )
+            broker=broker_url(broker), env_id=env_id, kwargs=kwargs, render_mode=render_mode,
+            num_envs=num_envs // episodes, autoreset_mode=self.autoreset_mode.name.lower(),
+            make_timeout=make_timeout, step_timeout=step_timeout, resume_window=resume_window,
+            connect_timeout=connect_timeout, reconnect_timeout=reconnect_timeout, compression=compression,
+            on_worker_loss=on_worker_loss, replay_limit=replay_limit,
+        )  # fmt: skip
+        self.step_timeout = self._wish.step_timeout
+        """Seconds to wait for each reply."""
         self._gathering = Gathering(self._open())
         self._session = self._gathering.sessions[0] if episodes == 1 else None
         """Of a single episode: ``step`` takes no detour then."""
@@ -186,3 +176,6 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         """End the episodes and free the workers' slots."""
         self._gathering.close(CLOSE_TIMEOUT_S)
         self._finalizer.detach()  # last: should a Ctrl-C strike, who drops the env closes it
+
+    def __del__(self) -> None:
+        """Nothing: the finalizer has it closed by the caretaker. Before 1.3 Gymnasium closes here, and waits."""

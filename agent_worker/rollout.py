@@ -30,7 +30,7 @@ class Numbers(Protocol):
     def take(self, count: int, *, wait: bool) -> list[int]:
         """At most ``count`` numbers of episodes to begin now.
 
-        None: there is nothing to begin now; with ``wait`` (nothing is being played) there will never be again.
+        Empty: there is nothing to begin now; with ``wait`` (nothing is being played) there will never be again.
         """
 
     def finish(self, number: int, return_: float, length: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 from gymnasium.vector import AutoresetMode
@@ -87,12 +88,19 @@ class Run:
             raise ValueError(f"--num-envs {self.num_envs} cannot be spread evenly over {self.env_episodes} episodes")
         if self.compression is not None and self.compression not in COMPRESSIONS:
             raise ValueError(f"--compression: expected {' or '.join(COMPRESSIONS)}, got {self.compression!r}")
+        self._check_times()
         self._check_loss()
         clash = sorted(set(self.env_kwargs) & TAKEN)
         if clash:
             raise ValueError(f"--env-kwargs: {', '.join(clash)} is an option of its own")
         if self.episodes is None and self.steps is None:
             object.__setattr__(self, "episodes", 10)
+
+    def _check_times(self) -> None:
+        for name in ("make_timeout", "step_timeout", "connect_timeout"):
+            if not 0.0 <= getattr(self, name) <= TIMEOUT_MAX:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option}: expected seconds, but not for ever, got {getattr(self, name)}")
 
     def _check_loss(self) -> None:
         if self.on_worker_loss not in ON_WORKER_LOSS:

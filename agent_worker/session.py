@@ -13,7 +13,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from agent_worker import caretaker, opening
-from agent_worker.episode import CLOSE_PROBE_S, Episode
+from agent_worker.episode import CLOSE_PROBE_S, FLOOD_S, Episode
+from agent_worker.errors import ProtocolFailure
 from broker import backoff, shared, topology
 from broker.errors import BrokerError, ConnectionLost
 from broker.port import Kind
@@ -101,7 +102,8 @@ class Session(Episode):
                     reply = self._arrived(arrival)
                     if reply is not None:
                         return reply
-                    continue
+                    if time.monotonic() < deadline + FLOOD_S:
+                        continue  # behind it may be the reply, which has come already
                 now = time.monotonic()
                 if deadline <= now < self.lost_until:
                     raise self.overdue(now - started)
@@ -195,12 +197,34 @@ class Session(Episode):
         started = time.monotonic()
         deadline = started + timeout
         self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
-        while (arrival := self._mailbox.get(min(deadline, self.lost_until))) is not None:
-            if arrival.kind is Kind.MESSAGE and isinstance(self._dialogue.receive(arrival.body), Working):
-                return time.monotonic() - started
+        while time.monotonic() < deadline:
+            arrival = self._mailbox.get(min(deadline, self.lost_until))
+            if arrival is None:
+                break
             if arrival.kind is not Kind.MESSAGE:
                 raise self._lost()
+            try:
+                if isinstance(self._dialogue.receive(arrival.body), Working):
+                    return time.monotonic() - started
+            except RemoteProtocolError as error:
+                raise ProtocolFailure(f"{self.env_id}: the worker broke the protocol: {error}") from error
         raise self.overdue(time.monotonic() - started)
+
+    def forked(self) -> None:
+        """In a forked child: who used it was a thread of the parent. The connection says what is wrong now."""
+        self._using = threading.Lock()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a thread is in one of its methods, and may wait there."""
+        return self._using.locked()
+
+    def is_free(self, timeout: float) -> bool:
+        """Whether no thread is in one of its methods, or leaves it within ``timeout`` seconds."""
+        free = self._using.acquire(timeout=max(0.0, timeout))
+        if free:
+            self._using.release()
+        return free
 
     def close(self, timeout: float, reason: str = "") -> None:
         """End the episode, and wait for that for ``timeout`` seconds at most. Never raises; safe to call twice."""
@@ -238,11 +262,11 @@ class Session(Episode):
         pause = CLOSE_PROBE_S
         while not self.ended:
             arrival = self._mailbox.get(min(deadline, time.monotonic() + pause))
+            if arrival is not None and self._hear_closed(arrival):
+                return
+            if time.monotonic() >= deadline:
+                return
             if arrival is None:
-                if time.monotonic() >= deadline:
-                    return
                 # The queue may have been deleted with the close in it, which tells nobody; a probe comes back.
                 pause *= 2
                 self._connection.send(topology.ACTS, self._key, self._dialogue.probe())
-            elif self._hear_closed(arrival):
-                return

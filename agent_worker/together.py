@@ -52,8 +52,6 @@ class _Openings:
             threading.Thread(target=self._open, args=pair, name="opening an episode", daemon=True)
             for pair in enumerate(wishes)
         ]
-        for thread in self._threads:
-            thread.start()
 
     def _open(self, number: int, wish: Wish) -> None:
         try:
@@ -71,7 +69,9 @@ class _Openings:
             session.close(CLOSE_S, WHY)
 
     def wait(self) -> list[AnySession]:
-        """All sessions. Raises the first error."""
+        """Begin, and wait for all sessions. Raises the first error."""
+        for thread in self._threads:
+            thread.start()
         for _ in self._threads:
             error = self._ended.get()  # each has bounds of its own: connect_timeout, make_timeout, the worker's
             if error is not None:
@@ -86,4 +86,5 @@ class _Openings:
         for session in self.opened.values():
             session.close(max(0.0, deadline - time.monotonic()), WHY)
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():  # else it has ended, or could not be started
+                thread.join(max(0.0, deadline - time.monotonic()))

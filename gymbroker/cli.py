@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agent_worker.errors import RemoteEnvError
 from agent_worker.interrupts import EXIT_INTERRUPTED, interruptible
@@ -87,7 +88,7 @@ def doctor(
         table = Table("check", "", "found", "what to do", box=None)
         for finding in findings:
             mark = "[green]ok[/]" if finding.ok else "[red]wrong[/]"
-            table.add_row(finding.what, mark, finding.found, finding.advice)
+            table.add_row(finding.what, mark, Text(finding.found), Text(finding.advice))
         Console().print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
@@ -119,7 +120,7 @@ def status(
     for worker in workers:
         draining = "yes" if worker["draining"] else ""
         free, capacity = str(worker["free"]), str(worker["capacity"])
-        table.add_row(worker["worker"], ", ".join(worker["envs"]), free, capacity, draining)
+        table.add_row(Text(worker["worker"]), Text(", ".join(worker["envs"])), free, capacity, draining)
     Console().print(table)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from agent_worker.report import Unit
     from agent_worker.rollout import Summary
 
 SEED = 42
@@ -79,8 +80,8 @@ def _play_here(broker: str, steps: int) -> dict[str, Summary]:
             policy = load_policy(
                 act.policy, observation_space=env.observation_space, action_space=env.action_space, seed=SEED
             )
-            unit = "steps" if act.steps else "episodes"
-            with progress(act.steps or act.episodes or 1, unit, label=act.label) as tally:  # type: ignore[arg-type]
+            unit: Unit = "steps" if act.steps else "episodes"
+            with progress(act.steps or act.episodes or 1, unit, label=act.label) as tally:
                 summary = rollout(
                     env, policy, steps=act.steps, episodes=act.episodes, seed=SEED,
                     on_step=tally.on_step, on_run=tally.on_run,
@@ -107,7 +108,10 @@ def _play_in_processes(broker: str, steps: int, picture: Path | None) -> dict[st
                 own = picture.with_name(f"{picture.stem}-{act.env_id}-{act.policy}.png")
                 command += ["--plot", str(own)]
             print(f"$ {' '.join(['agent-worker', *command[3:]])}", file=sys.stderr)
-            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=RUN_S)
+            try:
+                done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=RUN_S)
+            except subprocess.TimeoutExpired as late:
+                raise DemoFailed(f"agent-worker did not end within {RUN_S:g} s") from late
             if done.returncode:
                 raise DemoFailed(f"agent-worker ended with exit code {done.returncode}")
             figures = json.loads(done.stdout)

@@ -17,6 +17,7 @@ from agent_worker.errors import UnknownEnv
 from agent_worker.evaluation import Evaluation, EvaluationError, OtherSettings
 from agent_worker.evaluation_messages import Kept, Settings, encode
 from broker import topology
+from broker.port import Arrival, Kind
 from tests.support.commands import eventually
 
 SETTINGS = Settings("CartPole-v1", "{}", "random", False, 12, 0)
@@ -106,6 +107,16 @@ def whole(player: Evaluation) -> list[float]:
 ALL = [result_of(number)[0] for number in range(12)]
 
 
+def test_a_player_whose_queue_somebody_deletes_comes_back_and_leads_no_evaluation_twice(join, name):
+    player = join(name)
+    connection, leader, mailbox = player._seat._connection, player._seat.leading, player._seat._mailbox
+    mailbox.put(Arrival(Kind.CANCELLED, None, b""))
+    play(player)
+    assert whole(player) == ALL
+    assert connection.closed
+    eventually(lambda: leader.over, "its former self leads no more")
+
+
 def test_players_share_the_episodes_and_all_get_the_whole(join, name):
     players = [join(name) for _ in range(3)]
     begun = in_threads(*(lambda one=one: play(one) for one in players))
@@ -193,6 +204,7 @@ def test_a_player_that_lives_but_hangs_loses_its_episodes(join, name):
 @pytest.mark.parametrize("dies", ["leave", "lose"])
 def test_when_the_leader_is_gone_another_leads_and_nothing_that_lives_is_played_again(join, name, dies, monkeypatch):
     monkeypatch.setattr(evaluation_leader, "TAKEOVER_S", 3.0)  # time enough for the others to say what they hold
+    monkeypatch.setattr(evaluation, "TICK_S", 0.0)
     leader, second, third = join(name), join(name), join(name)
     done = [*play(second, most=3), *play(third, lanes=2, most=2)]
     held = second.take(2, wait=True)
@@ -216,14 +228,15 @@ def test_what_a_dead_leader_had_counted_is_not_lost(join, name, monkeypatch):
     monkeypatch.setattr(evaluation_leader, "KEEP_S", 0.0)
     leader, second = join(name), join(name)
     done = play(leader, most=4)
-    leader.take(1, wait=False)
-    assert not second.is_done()  # answered after the leader has kept that
+    leader.take(1, wait=True)  # answered after the leader has kept that
+    assert not second.is_done()
     lose(leader)
     assert set(play(second)) & set(done) == set()
     assert whole(second) == ALL
 
 
-def test_a_player_whose_connection_breaks_comes_back_with_what_it_has(join, name):
+def test_a_player_whose_connection_breaks_comes_back_with_what_it_has(join, name, monkeypatch):
+    monkeypatch.setattr(evaluation, "TICK_S", 0.0)
     leader, other = join(name), join(name)
     mine = play(other, most=3)
     held = other.take(2, wait=True)

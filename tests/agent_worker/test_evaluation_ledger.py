@@ -95,6 +95,15 @@ def test_a_player_that_lives_but_says_nothing_keeps_its_episodes_for_as_long_as_
     assert book.results == {0: (7.0, 7)}
 
 
+def test_who_was_silent_for_too_long_and_asks_the_same_again_is_not_given_what_others_hold_now():
+    book = ledger()
+    book.hear(take("a", free=2, patience_s=60.0), 100)
+    book.hear(take("b", free=4), 100)
+    assert book.look(160.1) == []
+    assert one(book.hear(take("b", 2, free=2, seen=1, holding=(2, 3, 4)), 161)) == ("b", Play("me", 2, (0, 1)))
+    assert one(book.hear(take("a", free=2), 162)) == ("a", Wait("me", 1))
+
+
 def test_a_new_leader_hands_out_nothing_until_the_players_have_said_what_they_hold():
     kept = Kept(SETTINGS, {0: (1.0, 1)}, 30.0)
     book = ledger(kept=kept, opens=103.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_a_return_that_is_no_number_arrives_as_such():
 
 def test_the_results_of_the_most_episodes_go_into_one_message():
     results = {number: (float(number), number) for number in range(MOST_EPISODES)}
-    done = Done("me", 1, Kept(SETTINGS, results, 1.0))
+    done = Done("me", 1, Kept(replace(SETTINGS, episodes=MOST_EPISODES), results, 1.0))
     assert decode(encode(done)) == done
 
 
@@ -101,3 +102,11 @@ def test_settings_say_where_they_differ():
     other = dataclasses.replace(SETTINGS, seed=3, episodes=5)
     assert SETTINGS.differences(other) == "episodes 100 instead of 5, seed -1 instead of 3"
     assert SETTINGS.differences(SETTINGS) == ""
+
+
+@pytest.mark.parametrize("number", [-1, SETTINGS.episodes, 2**40])
+def test_results_of_episodes_that_there_are_not_are_refused(number):
+    kept = Kept(SETTINGS, {number: (1.0, 1)}, 0.0)
+    for message in (kept, Done("me", 1, kept)):
+        with pytest.raises(DecodeError, match="of an episode that there is not"):
+            decode(encode(message))

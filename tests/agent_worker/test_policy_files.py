@@ -31,7 +31,7 @@ def installed(monkeypatch):
     def only(*names: str) -> None:
         real = importlib.util.find_spec
         heavy = {"torch", "stable_baselines3", "sb3_contrib"}
-        found = lambda name, *more: (name in names or None) if name in heavy else real(name, *more)  # noqa: E731
+        found = lambda name, *more: (name in names or None) if name in heavy else real(name, *more)
         monkeypatch.setattr(policy_files.importlib.util, "find_spec", found)
 
     return only
@@ -115,7 +115,7 @@ class Evil:
 @pytest.mark.parametrize(
     "value",
     [Evil(), {"activation_fn": Evil()}, np.zeros, sys.modules, print, OrderedDict(a=1), spaces.Discrete(2), Predicting],
-    ids=str,
+    ids=["evil", "evil within", "a function", "no pickle", "a builtin", "a container", "an object", "a class"],
 )
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_pickle_that_is_more_than_data_is_not_run(value, protocol, tmp_path, monkeypatch, installed):

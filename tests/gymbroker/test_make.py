@@ -63,6 +63,9 @@ def test_make_by_id_says_what_is_wrong_as_for_a_local_env_and_keeps_the_password
         library.make("gymbroker:remote/CartPole-v1", broker=url, levle=3)
     text = str(gymbroker.BadKwargs("made with {'broker': 'amqp://user:pass@w0rd@host/vhost', 'levle': 3}"))
     assert text == "made with {'broker': 'amqp://host/vhost', 'levle': 3}"
+    with pytest.raises(ValueError, match="broker: expected a URL, a str, got bytes") as caught:
+        library.make("gymbroker:remote/CartPole-v1", broker=b"amqp://user:pass@host/")
+    assert "pass@" not in str(caught.value)
 
 
 def test_gym_make_by_id(url, local):

@@ -1,0 +1,32 @@
+"""What the command line of gymbroker shows of what strangers say."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from gymbroker import doctor
+from gymbroker.cli import app
+
+ODD = "[red]host[/]/[/opt]"
+"""It has markup of rich in it, and some that rich refuses."""
+
+
+def shown(*arguments: str) -> str:
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done.stdout
+
+
+def test_status_shows_what_a_worker_says_as_it_is(monkeypatch):
+    worker = {"worker": ODD, "envs": [ODD], "free": 1, "capacity": 2, "draining": False}
+    monkeypatch.setattr(doctor, "workers_at", lambda url, timeout_s: [worker])
+    assert shown("status").count(ODD) == 2
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_doctor_shows_what_was_found_as_it_is(monkeypatch, ok):
+    monkeypatch.setattr(doctor, "examine", lambda url, timeout_s: [doctor.Finding("broker", ok, ODD, ODD)])
+    said = shown("doctor")
+    assert said.count(ODD) == 2
+    assert ("ok" if ok else "wrong") in said
