@@ -16,12 +16,13 @@ from typing import Annotated, Any
 import typer
 
 from fuzz import page
+from fuzz.family import ROOT, Family
 from fuzz.target import Target
 from fuzz.targets import TARGETS
+from tools.endings import ended_in_order
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
 
-ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".fuzz"
 SAVED = ROOT / "tests" / "fuzz" / "found"
 PAGE = ROOT / "docs" / "fuzzing.md"
@@ -62,8 +63,8 @@ def main(
         for target in chosen:
             print(f"{target.name:15} {target.inputs:9,} inputs  {target.about}")
         return
-    with ThreadPoolExecutor(jobs) as pool:
-        outcomes = list(pool.map(lambda target: fuzz(target, inputs or target.inputs), chosen))
+    with ended_in_order():
+        outcomes = fuzz_all(chosen, inputs, jobs)
     total = sum(outcome.inputs for outcome in outcomes)
     findings = sum(len(outcome.findings) for outcome in outcomes)
     print(f"{total:,} inputs, {findings} findings")
@@ -82,7 +83,18 @@ def choose(only: list[str] | None) -> list[Target]:
     return [known[name] for name in names] or list(TARGETS)
 
 
-def fuzz(target: Target, inputs: int) -> Outcome:
+def fuzz_all(targets: list[Target], inputs: int | None, jobs: int) -> list[Outcome]:
+    """Fuzz so many at once. Whatever breaks it off, no process of it runs on."""
+    family = Family()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            return list(pool.map(lambda target: fuzz(target, inputs or target.inputs, family), targets))
+        except BaseException:
+            family.end()
+            raise
+
+
+def fuzz(target: Target, inputs: int, family: Family) -> Outcome:
     """Fuzz one target in a process of its own."""
     home = HOME / target.name.replace(" ", "-")
     shutil.rmtree(home, ignore_errors=True)
@@ -91,8 +103,8 @@ def fuzz(target: Target, inputs: int) -> Outcome:
     log = home / "log"
     with log.open("w") as sink:
         command = [sys.executable, "-m", "fuzz.run", target.name, str(inputs), str(home), str(SAVED)]
-        code = subprocess.run(command, cwd=ROOT, stdout=sink, stderr=sink, check=False).returncode
-    outcome = outcome_of(target, home)
+        code, _ = family.run(command, sink)
+    outcome = outcome_of(target, home, family)
     if code and not outcome.findings:
         outcome.findings.append({"key": "ended early", "text": f"exit code {code}, see {log}", "file": ""})
     reached, there = outcome.lines
@@ -102,23 +114,25 @@ def fuzz(target: Target, inputs: int) -> Outcome:
     return outcome
 
 
-def outcome_of(target: Target, home: Path) -> Outcome:
+def outcome_of(target: Target, home: Path, family: Family) -> Outcome:
     """What came of a target, or has come of it so far: by what lies in its folder."""
     said = (home / "log").read_text(errors="replace")
     known = json.loads((home / "findings.json").read_text())
     count, edges, features, corpus = map(int, (_STATUS.findall(said) or [(0, 0, 0, 0)])[-1])
     units = _UNITS.search(said)
     return Outcome(
-        target, int(units[1]) if units else count, edges, features, corpus, lines(target, home / "corpus"),
+        target, int(units[1]) if units else count, edges, features, corpus, lines(target, home / "corpus", family),
         known["watched"], known["slowest_ms"], known["findings"],
     )  # fmt: skip
 
 
-def lines(target: Target, corpus: Path) -> tuple[int, int]:
+def lines(target: Target, corpus: Path, family: Family) -> tuple[int, int]:
     """Lines of the target's modules that what was kept reaches, and all lines."""
     command = [sys.executable, "-m", "fuzz.lines", target.name, str(corpus)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LINES_S, check=True)
-    reached, there = json.loads(done.stdout)
+    code, said = family.run(command, subprocess.PIPE, LINES_S)
+    if code:
+        raise subprocess.CalledProcessError(code, command, stderr=said)
+    reached, there = json.loads(said)
     return reached, there
 
 

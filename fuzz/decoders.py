@@ -200,6 +200,12 @@ TARGETS = (
         prepare=lambda data: messages.with_something_wrong(Choices(data)), check=_is_usable,
     ),
     Target(
+        "plain", "messages that are nearly plain, long ones too, into the codec",
+        ("protocol.plain", "protocol.tail", "protocol.codec", *WIRE), 60_000, _decode,
+        lambda: [bytes((at, 0, 0, end)) for at in range(len(messages.PLAIN)) for end in (0, 3)],
+        prepare=lambda data: messages.plain_but_for(Choices(data)), check=_is_usable,
+    ),
+    Target(
         "status", "what a worker says of its env: spaces, metadata", ("protocol.description", "protocol.specs"),
         5_000, _content, lambda: [b"", *(bytes((1, at, 1, spec)) for at in (3, 4) for spec in range(len(_SPECS)))],
         prepare=_status, check=_is_buildable,
@@ -227,7 +233,7 @@ TARGETS = (
     ),
     Target(
         "requests", "the queue of requests: what is wanted, or why not", ("env_worker.intake",), 40_000,
-        lambda body: intake.read(body, WORKER, _Catalogue()),  # type: ignore[arg-type]
+        lambda body: intake.understand(body, WORKER, _Catalogue()),  # type: ignore[arg-type]  # all that is asked of one
         lambda: [bytes((at,)) for at in range(8)], named=(),
         prepare=_shaped(("make", "make_lanes", "make_seat", "act", "close")), check=_is_answerable,
     ),

@@ -7,6 +7,7 @@ import itertools
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from agent_worker.recorded import RecordedDialogue, ReplayLog, read
 from fuzz import messages
 from fuzz.choices import Choices
 from fuzz.target import Finding, Target
@@ -94,8 +95,22 @@ def _agent_hears(said: list[Said]) -> AgentDialogue:
     """Whatever is said, the agent's end gives an event, keeps silent, or raises ``RemoteProtocolError``."""
     dialogue = AgentDialogue(EPISODE, AGENT)
     dialogue.make("E")
+    return _converse(dialogue, said)
+
+
+def _recorder_hears(said: list[Said]) -> AgentDialogue:
+    """The same of an agent that has asked for deflated replies, and writes down what a lost run needs."""
+    dialogue = RecordedDialogue(EPISODE, AGENT, ReplayLog(4, runs=True))
+    dialogue.make("E", compression="deflate")
+    _converse(dialogue, said)
+    for body, _ in dialogue.log.replay(run=not dialogue.log.why_not):
+        read(body)
+    return dialogue
+
+
+def _converse(dialogue: AgentDialogue, said: list[Said]) -> AgentDialogue:
     asked: deque[Callable[[], Any]] = deque((
-        lambda: dialogue.ask(Reset), lambda: dialogue.ask(Act, action=1), lambda: dialogue.ask(Act, action=2),
+        lambda: dialogue.ask(Reset, seed=1), lambda: dialogue.ask(Act, action=1), lambda: dialogue.ask(Act, action=2),
         lambda: dialogue.repeat(), lambda: dialogue.ask(Render), lambda: dialogue.ask(Close),
     ))  # fmt: skip
     for what, body in said:
@@ -124,7 +139,7 @@ def _seeds() -> list[bytes]:
     """Short conversations of right messages. Of each: what happens, which example, episode, step, who says it."""
     return [
         b"".join(bytes((what, name, 0, step_id, who, 0, 0)) for what in (0x10, 0x11, 0x12))
-        for name, step_id, who in itertools.product(range(14), range(3), range(2))
+        for name, step_id, who in itertools.product(range(16), range(3), range(2))
     ]
 
 
@@ -136,5 +151,10 @@ TARGETS = (
     Target(
         "agent dialogue", "conversations of up to 24 messages, into the agent's end", ("protocol.agent_dialogue",),
         15_000, _agent_hears, _seeds, named=(), prepare=_conversation(_TO_AGENT), check=_is_whole,
+    ),
+    Target(
+        "recorded dialogue", "the same with deflated replies, into an agent that keeps what a lost run needs",
+        ("agent_worker.recorded",), 15_000, _recorder_hears, _seeds, named=(),
+        prepare=_conversation((*_TO_AGENT, "deflated", "deflated")), check=_is_whole,
     ),
 )  # fmt: skip

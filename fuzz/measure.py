@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fuzz.targets import by_name
+from tools.rabbit import end_with_parent
 
 if TYPE_CHECKING:
     from fuzz.target import Target
@@ -53,7 +54,9 @@ class Alone:
         """Seconds, the least of some rounds, and bytes."""
         if self._process is None:
             command = [sys.executable, "-m", "fuzz.measure", self._target.name]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent
+            )
         asked, said = self._process.stdin, self._process.stdout
         assert asked is not None
         assert said is not None

@@ -10,6 +10,7 @@ import numpy as np
 from protocol.codec import encode
 from protocol.data import INT, TUPLE
 from protocol.messages import OUTSIDE
+from protocol.tail import LONG
 from tests.protocol.examples import AGENT, EPISODE, EXAMPLES, WORKER
 
 if TYPE_CHECKING:
@@ -56,6 +57,32 @@ def with_something_wrong(choices: Choices) -> bytes:
         else:
             fields[at : at + 1] = [choices.piece()]
     return damaged(packed_array(fields), choices)
+
+
+ENDS = packed(bytes(3))
+PERCEPT = b"\x9a" + b"".join(map(packed, (1, "percept", EPISODE, 7, WORKER)))
+PLAIN = (
+    (PERCEPT, packed(1.5), packed(False), packed(True), b"\x80"),
+    (PERCEPT, ENDS, ENDS, ENDS, b"\x80", b"\x92\3"),
+    (b"\x96" + b"".join(map(packed, (1, "act", EPISODE, 1, AGENT))), b"\x92\3"),
+)
+"""What ``protocol.plain`` knows, up to its last bytes; in pieces."""
+OF_PLAIN = tuple({piece: None for pieces in PLAIN for piece in pieces})
+LONG_END = b"\xc6" + LONG.to_bytes(4, "big") + bytes(LONG)
+
+
+def plain_but_for(choices: Choices) -> bytes:
+    """A plain message in which up to three pieces are missing, more, or others; most of them end in long bytes."""
+    pieces = list(choices.one(PLAIN))
+    for _ in range(choices.byte() % 4):
+        at, what = choices.byte() % (len(pieces) + 1), choices.byte() % 8
+        if what < 3:
+            del pieces[at : at + 1 + what]
+        elif what < 5:
+            pieces.insert(at, choices.one(OF_PLAIN))
+        else:
+            pieces[at : at + 1] = [choices.piece()]
+    return damaged(b"".join(pieces), choices) + choices.one((LONG_END, LONG_END, LONG_END, ENDS, b"\1", b""))
 
 
 def packed_array(items: list[bytes]) -> bytes:

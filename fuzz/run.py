@@ -17,7 +17,10 @@ from pathlib import Path
 
 import atheris
 
-LOOKED_AT = ["protocol", "broker", "agent_worker.evaluation_messages", "env_worker.intake"]
+LOOKED_AT = [
+    "protocol", "broker", "agent_worker.evaluation_messages", "agent_worker.evaluation_ledger",
+    "agent_worker.recorded", "env_worker.intake", "env_worker.isolated", "env_worker.pipe",
+]  # fmt: skip
 
 with atheris.instrument_imports(include=LOOKED_AT):
     from fuzz import measure

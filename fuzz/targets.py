@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fuzz import decoders, dialogues, frames
+from fuzz import children, connections, decoders, dialogues, evaluations, frames
 
 if TYPE_CHECKING:
     from fuzz.target import Target
 
-TARGETS: tuple[Target, ...] = (*decoders.TARGETS, *dialogues.TARGETS, *frames.TARGETS)
+TARGETS: tuple[Target, ...] = tuple(
+    target
+    for module in (decoders, dialogues, evaluations, children, frames, connections)
+    for target in module.TARGETS
+)
 
 
 def by_name(name: str) -> Target:
