@@ -77,7 +77,6 @@ class Broker:
             files={"definitions.json": shipped_definitions()},
             erl_args=f"{shipped_erl_args()} {tuning.erl_args}".strip(),
             plugins=tuning.plugins,
-            bound=True,
         )
 
     @property

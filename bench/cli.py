@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -23,9 +21,7 @@ from bench.processes import stop_all
 from bench.record import check_places, note, to_json, to_markdown, write_section
 from bench.sections import Choice, Section, choose, plan, run
 from bench.stage import House
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tools.endings import ended_in_order
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
 QUICK_ROUNDS, QUICK_SCALE = 3, 0.2
@@ -79,8 +75,11 @@ def main(
         _list()
         return
     rounds, scale = (min(rounds, QUICK_ROUNDS), QUICK_SCALE) if quick else (rounds, 1.0)
-    with _ended_by_signals():
-        _run(choice, rounds, scale, Files(json_file, plot_file, page))
+    with ended_in_order():
+        try:
+            _run(choice, rounds, scale, Files(json_file, plot_file, page))
+        finally:
+            stop_all()
 
 
 def _run(choice: Choice, rounds: int, scale: float, files: Files) -> None:
@@ -128,24 +127,6 @@ def _list() -> None:
             typer.echo(f"  {row.name:<22} {row.about}")
     for part in (profile_part, growth_part):
         typer.echo(f"{part.NAME}: {part.TITLE}")
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the benchmark as Ctrl-C does: with all that it has started."""
-
-    def end(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    former = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
-    finally:
-        stop_all()
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _fail(text: str, code: int) -> NoReturn:

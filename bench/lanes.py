@@ -67,5 +67,5 @@ GROUP = Group(
             ("ours-entry-point-1024", "1,024 lanes over RabbitMQ, --vector entry-point", ours(MANY, "entry-point")),
         )
     ),
-    turn_s=(1.8, 1.5),
+    turn_s=(1.2, 1.5),
 )

@@ -36,17 +36,23 @@ class Profile:
     """Of ``ours`` and ``raw``: microseconds a step, user and system, of each process."""
     layers: dict[str, list[dict[str, float]]]
     """Of ``agent``, ``worker``, and both in one process over ``memory``: microseconds a step in each layer."""
+    rests: list[dict[str, float]]
+    """Microseconds of a step over ``memory``, by what the process did before it."""
 
 
 def cells(found: Profile) -> dict[str, Cells]:
-    """Two tables."""
-    return {"CPU of a lockstep step": _cpu_cells(found.cpu), "Time by layer": _layer_cells(found.layers)}
+    """Three tables."""
+    return {
+        "CPU of a lockstep step": _cpu_cells(found.cpu),
+        "Time by layer": _layer_cells(found.layers),
+        "One step over memory://, after a rest of 250 us": _rest_cells(found.rests),
+    }
 
 
 def profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]) -> Profile:
     """Measure so many rounds. Raises ``BenchFailed``."""
     steps = int(STEPS * scale)
-    found = Profile({"ours": [], "raw": []}, {"agent": [], "worker": [], "memory": []})
+    found = Profile({"ours": [], "raw": []}, {"agent": [], "worker": [], "memory": []}, [])
     for number in range(rounds):
         tell(f"profile: round {number + 1} of {rounds}")
         for name, play in (("ours", ours()), ("raw", echo("raw_echo"))):
@@ -55,6 +61,7 @@ def profile(house: House, rounds: int, scale: float, tell: Callable[[str], None]
         found.layers["agent"].append(agent)
         found.layers["worker"].append(worker)
         found.layers["memory"].append(_layers_in_memory(house, steps))
+        found.rests.append(_rested(house, steps))
     return found
 
 
@@ -111,6 +118,11 @@ def _layers_in_memory(house: House, steps: int) -> dict[str, float]:
     return {**found["layers"], "p50_us": found["p50_us"]}
 
 
+def _rested(house: House, steps: int) -> dict[str, float]:
+    with house.stage() as stage:
+        return stage.ask("rested_agent", str(steps // 2))
+
+
 def _cpu_cells(cpu: dict[str, list[dict[str, float]]]) -> Cells:
     names = [f"{role} {mode}" for role in ROLES for mode in ("user", "system")]
     lines = [["CPU us a step", "p50 us", *names, "together"]]
@@ -130,3 +142,9 @@ def _layer_cells(layers: dict[str, list[dict[str, float]]]) -> Cells:
             line.append(short(spread(found).median) if found and any(found) else "")
         lines.append(line)
     return lines
+
+
+def _rest_cells(rests: list[dict[str, float]]) -> Cells:
+    medians = {name: spread([turn[name] for turn in rests]).median for name in ("none", "spinning", "sleeping")}
+    lines = [["what came before the step", "us", "x none"]]
+    return [*lines, *([name, short(one), f"{one / medians['none']:.2f}"] for name, one in medians.items())]

@@ -5,18 +5,11 @@ Each broker setting has a RabbitMQ of its own, and all but the one that is measu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from bench import frames
 from bench.broker import Tuning
-from bench.frames import ENV as FRAMES
-from bench.frames import LANES
-from bench.lockstep import ENV, echo
+from bench.lockstep import echo, ours
 from bench.rows import Group, Row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.stage import Stage
+from bench.stage import tuned
 
 STEPS = {"steps": 1500}
 BATCHES = {"steps": 150}
@@ -55,35 +48,7 @@ WAYS = {
 """What the two ends of ``raw`` can do otherwise, with the shipped broker."""
 
 
-def _raw(tuning: Tuning, *ways: str) -> Callable[[Stage], None]:
-    play = echo("raw_echo", ways=ways)
-
-    def tuned(stage: Stage) -> None:
-        stage.tune(tuning)
-        play(stage)
-
-    return tuned
-
-
-def _ours(tuning: Tuning) -> Callable[[Stage], None]:
-    def play(stage: Stage) -> None:
-        stage.tune(tuning)
-        stage.worker(ENV)
-        stage.agent("ours_agent", ENV, stage.broker.url("agent_worker"))
-
-    return play
-
-
-def _frames(tuning: Tuning) -> Callable[[Stage], None]:
-    def play(stage: Stage) -> None:
-        stage.tune(tuning)
-        stage.worker(FRAMES)
-        stage.agent("ours_lanes", FRAMES, stage.broker.url("agent_worker"), LANES, "1")
-
-    return play
-
-
-KINDS = {"raw": (_raw, STEPS), "ours": (_ours, STEPS), "frames": (_frames, BATCHES)}
+KINDS = {"raw": (echo("raw_echo"), STEPS), "ours": (ours(), STEPS), "frames": (frames.ours, BATCHES)}
 """The limit and ours in lockstep with one CartPole, and ours with the group ``frames``'s lanes."""
 
 
@@ -91,13 +56,16 @@ def _rows(kind: str) -> list[Row]:
     play, order = KINDS[kind]
     reference = f"{kind} shipped"
     found = [
-        Row(f"{kind} {name}", about, play(tuning), order, reference)
+        Row(f"{kind} {name}", about, tuned(tuning, play), order, reference)
         for name, (about, tuning, kinds) in BROKERS.items()
         if kind in kinds
     ]
     if kind == "raw":
         shipped = BROKERS["shipped"][1]
-        found += [Row(f"raw {way}", about, _raw(shipped, way), order, reference) for way, about in WAYS.items()]
+        found += [
+            Row(f"raw {way}", about, tuned(shipped, echo("raw_echo", ways=[way])), order, reference)
+            for way, about in WAYS.items()
+        ]
     return found
 
 
@@ -108,6 +76,6 @@ GROUP = Group(
     unit="us",
     reference="shipped",
     rows=tuple(row for kind in KINDS for row in _rows(kind)),
-    turn_s=(1.9, 0.9),
+    turn_s=(1.2, 0.7),
     most_rounds=5,
 )

@@ -18,7 +18,7 @@ from bench.venvs import python_of
 from tools.rabbit import RabbitFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
@@ -174,3 +174,13 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def tuned(tuning: Tuning, play: Callable[[Stage], None]) -> Callable[[Stage], None]:
+    """``play`` with a broker of these settings."""
+
+    def play_with_it(stage: Stage) -> None:
+        stage.tune(tuning)
+        play(stage)
+
+    return play_with_it

@@ -24,7 +24,7 @@ OBSERVATIONS = {
 }
 
 
-class CartPoleService(dm_env_rpc_pb2_grpc.EnvironmentServicer):  # type: ignore[misc]
+class CartPoleService(dm_env_rpc_pb2_grpc.EnvironmentServicer):  # type: ignore[misc]  # gRPC is not typed
     """One world of one agent."""
 
     def Process(self, request_iterator: Iterator[Any], context: Any) -> Iterator[Any]:  # noqa: N802 - gRPC's name

@@ -10,7 +10,7 @@ import gymie
 from bench.programs.cartpole import OldCartPole
 
 
-@gymie.override("get_env")  # type: ignore[untyped-decorator]
+@gymie.override("get_env")  # type: ignore[untyped-decorator]  # Gymie is not typed
 def get_env(env_id: str, seed: int | None = None) -> Any:
     """What Gymie's ``make`` calls."""
     return OldCartPole()

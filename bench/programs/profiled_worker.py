@@ -33,4 +33,4 @@ def counted_step(self: Any, action: Any) -> Any:
     return timed_step(self, action)
 
 
-HostedEnv.step = counted_step  # type: ignore[method-assign]
+HostedEnv.step = counted_step  # type: ignore[method-assign]  # that is how it counts

@@ -6,11 +6,12 @@ import importlib
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
+from bench import profile
 from bench.processes import ROOT
+from bench.programs import boundaries
 from bench.programs.boundaries import AGENT, AMQP, DIALOGUE, ENV, LAYERS, READ, SHELL, VALUES, WAIT, WORKER, Book
 from tests.support.commands import environment
 
@@ -36,14 +37,22 @@ def test_every_layer_of_a_step_is_seen(broker_url, serve):
     assert set(found["layers"]) == (over_amqp if broker_url.startswith("amqp") else inline)
 
 
-def test_the_time_of_an_inner_call_is_not_that_of_the_outer_one():
+def test_the_time_of_an_inner_call_is_not_that_of_the_outer_one(monkeypatch):
+    clock = [0]
+    monkeypatch.setattr(boundaries, "perf_counter_ns", lambda: clock[0])
+
+    def take(microseconds):
+        clock[0] += 1000 * microseconds
+
     book = Book()
-    inner = book.wrap(READ, lambda: time.sleep(0.02))
-    outer = book.wrap(WAIT, inner)
-    outer()
-    found = book.microseconds(steps=1)
-    assert found[READ] >= 20_000
-    assert found[WAIT] < found[READ]
+    inner = book.wrap(READ, lambda: take(20))
+
+    def both():
+        take(3)
+        inner()
+
+    book.wrap(WAIT, both)()
+    assert book.microseconds(steps=1) == {READ: 20, WAIT: 3}
 
 
 def test_a_worker_counts_what_came_between_the_first_and_the_last_of_its_steps(tmp_path):
@@ -65,3 +74,11 @@ def test_what_is_wrapped_gives_and_raises_what_it_did():
         book.wrap(READ, divmod)(1, 0)
     book.clear()
     assert book.microseconds(steps=1) == {}
+
+
+def test_the_same_step_is_timed_after_each_rest():
+    command = [sys.executable, "-m", "bench.programs.rested_agent", "30"]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, input="", timeout=60, check=True)
+    found = profile._rest_cells([json.loads(done.stdout)])
+    assert [line[0] for line in found[1:]] == ["none", "spinning", "sleeping"]
+    assert found[1][2] == "1.00"
