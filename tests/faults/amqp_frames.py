@@ -40,11 +40,11 @@ class Unit:
         """Of a message: what it carries."""
         return b"".join(frame[7:-1] for frame in self.frames[2:])
 
-    def corrupted(self, at: int = 0) -> bytes:
-        """Its bytes, with one of its body changed: ``at`` counts from the end of the body's last frame."""
-        last = bytearray(self.frames[-1])
-        last[-2 - at] ^= 0xFF
-        return b"".join([*self.frames[:-1], bytes(last)])
+    def corrupted(self, at: int) -> bytes:
+        """Its bytes, with one changed: ``at`` counts from the begin of its body, or, below 0, from the end of all."""
+        changed = bytearray(self.data)
+        changed[at if at < 0 else sum(map(len, self.frames[:2])) + 7 + at] ^= 0xFF
+        return bytes(changed)
 
 
 class Pieces:

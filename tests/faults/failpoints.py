@@ -64,13 +64,13 @@ def _between(place: str) -> None:
             meet(place)
             ack(settled)
 
-        connection.ack = dying  # type: ignore[method-assign]
+        connection.ack = dying
         try:
             return accept(stepper, slot, arrival)
         finally:
-            del connection.ack  # type: ignore[method-assign]
+            del connection.ack
 
-    Stepper._accept = wrapped  # type: ignore[method-assign]
+    Stepper._accept = wrapped
 
 
 RETURN_S = "GYMBROKER_FAULTS_RETURN_S"

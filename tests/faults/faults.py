@@ -26,7 +26,7 @@ class Fault:
     reset      the same with nothing of it
     blackhole  neither it nor anything after it passes this way; the connection stays open
     duplicate  it passes twice
-    corrupt    a byte of its body is another one
+    corrupt    the byte ``at`` of its body is another one; -2: the last of it, -1: the end of its frame
     drop       it does not pass; all else does
     replay     it passes, and once more after the next of its kind
     """
@@ -39,6 +39,7 @@ class Fault:
     """Empty: any."""
     seconds: float = 0.0
     after: int = 0
+    at: int = -2
     key: str = ""
     """Regular expression that its routing key must match; empty: any."""
     always: bool = False

@@ -52,7 +52,7 @@ class Journal:
 
     def write(self, event: str, token: str = "", **fields: object) -> None:
         """Write down that ``event`` happened now; ``fields`` are those of ``Entry``."""
-        entry = Entry(time.monotonic(), self._side, os.getpid(), event, token, **fields)  # type: ignore[arg-type]
+        entry = Entry(time.monotonic(), self._side, os.getpid(), event, token, **fields)
         os.write(self._file, json.dumps(asdict(entry)).encode() + b"\n")
 
 

@@ -19,9 +19,11 @@ from tests.faults.envs import ENV_ID
 from tests.faults.failpoints import RETURN_S
 from tests.faults.journal import FOLDER
 from tests.support.commands import ROOT, environment, eventually
+from tests.support.processes import alive
+from tools.rabbit import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 PATIENCE_S = 90.0
 """How long a process may take to start on a machine that is busy."""
@@ -53,15 +55,19 @@ def surroundings(folder: Path, env_id: str, url: str) -> dict[str, str]:
 
 
 class Process:
-    """A child in a process group of its own, with what it says in a file."""
+    """A child in a process group of its own, with what it says in a file. ``prefix``: the command that becomes it."""
 
-    def __init__(self, module: str, *arguments: str, env: Mapping[str, str], log: Path, piped: bool = False) -> None:
+    def __init__(
+        self, module: str, *arguments: str, env: Mapping[str, str], log: Path, piped: bool = False,
+        prefix: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.log = log
         pipe = subprocess.PIPE if piped else subprocess.DEVNULL
         with log.open("ab") as said:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], env=dict(env), cwd=ROOT, stderr=said,
+                [*prefix, sys.executable, "-m", module, *arguments], env=dict(env), cwd=ROOT, stderr=said,
                 stdout=subprocess.PIPE if piped else said, stdin=pipe, start_new_session=True,
+                preexec_fn=end_with_parent,
             )  # fmt: skip
 
     @property
@@ -98,16 +104,17 @@ class Worker(Process):
     """An env worker: a supervisor and its steppers."""
 
     def __init__(
-        self, folder: Path, env_id: str, url: str, log: Path, *, return_s: float = 60.0, **settings: Any
-    ) -> None:
+        self, folder: Path, env_id: str, url: str, log: Path, *, return_s: float = 60.0, prefix: Sequence[str] = (),
+        **settings: Any,
+    ) -> None:  # fmt: skip
         self.env_id = env_id
         given = {"env_ids": [env_id], "broker": url, **settings}
         env = {**surroundings(folder, env_id, url), RETURN_S: str(return_s)}
-        super().__init__("tests.faults.worker", json.dumps(given), env=env, log=log)
+        super().__init__("tests.faults.worker", json.dumps(given), env=env, log=log, prefix=prefix)
 
     def ready(self, count: int = 1) -> Worker:
         """Wait until steppers have begun to serve so many times."""
-        serving = lambda: self.said.count("serving ") >= count or self.popen.poll() is not None  # noqa: E731
+        serving = lambda: self.said.count("serving ") >= count or self.popen.poll() is not None
         eventually(serving, f"a stepper of {self.log.name} serves; it said {self.said[-500:]}", PATIENCE_S)
         if self.said.count("serving ") < count:
             raise AssertionError(f"the worker ended with {self.popen.returncode}: {self.said[-1000:]}")
@@ -131,9 +138,9 @@ class Worker(Process):
 class Agent(Process):
     """An agent that does what it is told."""
 
-    def __init__(self, folder: Path, env_id: str, url: str, log: Path) -> None:
+    def __init__(self, folder: Path, env_id: str, url: str, log: Path, prefix: Sequence[str] = ()) -> None:
         env = surroundings(folder, env_id, url)
-        super().__init__("tests.faults.agent", env=env, log=log, piped=True)
+        super().__init__("tests.faults.agent", env=env, log=log, piped=True, prefix=prefix)
         self._env_id, self._url = env_id, url
         self._answers: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
         self._ready = threading.Event()
@@ -178,14 +185,6 @@ class Agent(Process):
             raise NoAnswer(f"the agent has not answered within {timeout_s:g} s: {self.said[-500:]}") from None
         answer.pop("serial")
         return Outcome(**answer)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def open_files(pid: int) -> int:

@@ -121,7 +121,7 @@ class _Link:
         elif fault.deed == "duplicate":
             return [unit.data, unit.data]
         elif fault.deed == "corrupt":
-            return [unit.corrupted()]
+            return [unit.corrupted(fault.at)]
         elif fault.deed == "drop":
             return []
         elif fault.deed == "replay":
@@ -148,10 +148,10 @@ class _Link:
 
 
 class Proxy:
-    """Passes connections on to a port of this machine. ``with Proxy(port) as proxy: ...``."""
+    """Passes connections on to a port of this machine. ``with Proxy(port) as proxy: ...``. ``host``: its own."""
 
-    def __init__(self, target: int, *, raw: bool = False) -> None:
-        self._target, self.raw = target, raw
+    def __init__(self, target: int, *, raw: bool = False, host: str = "127.0.0.1") -> None:
+        self._target, self.raw, self.host = target, raw, host
         self.port = free_ports(1)[0]
         self.faults: list[Fault] = []
         self.latency_s = self.jitter_s = 0.0
@@ -228,7 +228,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**20)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, limit=2**20)
 
     async def _stop_listening(self) -> None:
         if self._server is not None:

@@ -22,10 +22,15 @@ JSON, PAGE = ROOT / "docs/faults.json", ROOT / "docs/faults.md"
 
 
 def write(results: Sequence[Result], order: Sequence[str], elsewhere: Mapping[str, str]) -> None:
-    """Put ``results`` in the place of what these rows came to before, and make the page anew."""
+    """Put ``results`` in the place of what these rows came to before, and make the page anew.
+
+    All other rows stay as they are, and each says when it was run, and at which commit. So does a row that could not
+    run here, if it has once run.
+    """
     former = json.loads(JSON.read_text())["rows"] if JSON.exists() else []
     rows: dict[str, Any] = {one["name"]: one for one in former}
-    rows.update({one.name: _rounded(asdict(one)) for one in results})
+    seen = {name for name, one in rows.items() if not one["cannot"]}
+    rows.update({one.name: _rounded(asdict(one)) for one in results if not (one.cannot and one.name in seen)})
     kept = [rows[name] for name in order if name in rows]
     record = {"machine": machine(), "rows": kept}
     JSON.write_text(json.dumps(record, indent=1) + "\n")
@@ -33,14 +38,23 @@ def write(results: Sequence[Result], order: Sequence[str], elsewhere: Mapping[st
 
 
 def machine() -> str:
-    """Where and when, for the page."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"]
-    commit = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
-    when, load = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), os.getloadavg()[0]
+    """Where the last run was, for the page."""
     return (
-        f"Last run {when} at commit {commit or 'unknown'}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"Linux {platform.release()}; load average at its end {load:.1f}."
+        f"The last on {os.cpu_count()} cores, Python {platform.python_version()}, Linux {platform.release()}; "
+        f"load average at its end {os.getloadavg()[0]:.1f}."
     )
+
+
+def commit() -> str:
+    """What is run. Ask before the page is written: that makes it dirty."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=7"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def now() -> str:
+    """Day and time."""
+    return time.strftime("%m-%d %H:%M", time.gmtime())
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,21 +10,26 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.faults import journal
 from tests.faults.checker import SLACK_S, Violation, check
 from tests.faults.envs import go
-from tests.faults.processes import Agent, Outcome, Worker, alive, open_files
+from tests.faults.machine import sweep
+from tests.faults.processes import Agent, Outcome, Worker, open_files
 from tests.faults.proxy import Proxy
 from tests.support.commands import eventually
+from tests.support.processes import alive
 from tools.rabbit import CONFIG, Rabbit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+T = TypeVar("T")
 
 LEASE_S, WINDOW_S = 1.0, 1.0
 """Of the workers under test: small, as each trial waits for twice their sum."""
@@ -123,19 +128,22 @@ class Stage:
         self.workers: list[Worker] = []
         self.agents: list[Agent] = []
         self._spare: deque[Worker] = deque()
+        self.rabbit = rig.rabbit
+        self.needed: Any = None
+        """What the row's setup has got for its trials."""
+        self._more = ExitStack()
         self._proxies: dict[str, Proxy] = {}
         self._numbers = itertools.count(1)
 
-    @property
-    def rabbit(self) -> Rabbit:
-        """The broker."""
-        return self.rig.rabbit
+    def enter(self, needed: AbstractContextManager[T]) -> T:
+        """What the row needs besides, until its last trial is over."""
+        return self._more.enter_context(needed)
 
     def url(self, proxy: Proxy | None = None, **options: int) -> str:
         """The broker's address, or that of a proxy in front of it."""
-        port = self.rabbit.port if proxy is None else proxy.port
+        place = f"127.0.0.1:{self.rabbit.port}" if proxy is None else f"{proxy.host}:{proxy.port}"
         query = "&".join(f"{name}={value}" for name, value in {"heartbeat": self.heartbeat_s, **options}.items())
-        return f"amqp://guest:guest@127.0.0.1:{port}/%2F?{query}"
+        return f"amqp://guest:guest@{place}/%2F?{query}"
 
     def proxy(self, name: str) -> Proxy:
         """The proxy of that name, made when first asked for: ``worker``, ``agent``; ``tls`` before the TLS listener."""
@@ -166,16 +174,24 @@ class Stage:
         self.workers.append(self._spare.popleft())
         return self.workers[-1].ready(settings.get("processes", 1))
 
-    def agent(self, *, url: str | None = None) -> Agent:
-        """Start an agent; ``ready()`` waits for it."""
+    def agent(self, *, url: str | None = None, prefix: Sequence[str] = ()) -> Agent:
+        """Start an agent; ``ready()`` waits for it. ``prefix``: the command that becomes it."""
         log = self.folder / f"agent-{next(self._numbers)}.log"
-        self.agents.append(Agent(self.folder, self.env_id, url or self.url(), log))
+        self.agents.append(Agent(self.folder, self.env_id, url or self.url(), log, prefix))
         return self.agents[-1]
 
     def wait_begun(self, token: str, serial: int) -> None:
         """Wait until the env executes a request."""
-        begun = lambda: any((one.event, one.serial) == ("begin", serial) for one in self.entries(token))  # noqa: E731
-        eventually(begun, f"request {serial} begins", ANSWER_S)
+        self._wait_told(token, "begin", serial)
+
+    def wait_done(self, token: str, serial: int) -> float:
+        """Wait until the env has executed a request, and is about to answer it; gives when that was."""
+        return self._wait_told(token, "did", serial)
+
+    def _wait_told(self, token: str, event: str, serial: int) -> float:
+        told = lambda: [one.t for one in self.entries(token) if (one.event, one.serial) == (event, serial)]
+        eventually(told, f"the env tells {event} of request {serial}", ANSWER_S)
+        return told()[0]
 
     def go(self, token: str) -> None:
         """Let a request that is held be done."""
@@ -261,14 +277,16 @@ class Stage:
             one.end()
         for proxy in self._proxies.values():
             proxy.__exit__()
+        self._more.close()
 
 
 class Rig:
     """The broker of one run, and a folder for all that is written. ``with Rig() as rig, rig.stage("F1") as stage``."""
 
     def __init__(self) -> None:
+        sweep()
         self.folder = Path(tempfile.mkdtemp(prefix="gymbroker-faults-"))
-        self.rabbit = Rabbit(config=CONFIG, tls=True, bound=True)
+        self.rabbit = Rabbit(config=CONFIG, tls=True)
 
     def stage(self, name: str, heartbeat_s: int = 10) -> Stage:
         """A stage for the trials of one row. ``heartbeat_s``: of all connections."""
@@ -289,5 +307,5 @@ class Rig:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         self.rabbit.__exit__(kind, error, trace)
-        if kind is None:
+        if kind in (None, KeyboardInterrupt):  # else the journals may say why
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.faults.checker import Violation
+from tests.faults.machine import CannotRun
 from tests.faults.rig import Trial
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Row:
     heartbeat_s: int = 10
     by_hand: bool = False
     """It takes minutes: run only where it is named."""
+    known_limit: bool = False
+    """What is expected is no promise kept, but what the product is known not to do."""
 
 
 @dataclass
@@ -50,6 +53,13 @@ class Result:
     recover_s: list[float] = field(default_factory=list)
     figures: dict[str, list[float]] = field(default_factory=dict)
     took_s: float = 0.0
+    cannot: str = ""
+    """Why this machine does not allow it, and nothing of it was seen; empty: it does."""
+    ran: str = ""
+    """When, and at which commit."""
+    by_hand: bool = False
+    known_limit: bool = False
+    """As of the row."""
 
 
 ROWS: dict[str, Row] = {}
@@ -64,12 +74,14 @@ def row(
     *,
     heartbeat_s: int = 10,
     by_hand: bool = False,
+    known_limit: bool = False,
 ) -> Callable[[Play], Play]:
     """Register the function that plays a trial. ``setup``: start what all trials share; default: worker and agent."""
 
     def register(play: Play) -> Play:
         assert name not in ROWS, name
-        ROWS[name] = Row(name, fault, expected, trials, play, setup or worker_and_agent, heartbeat_s, by_hand)
+        started = setup or worker_and_agent
+        ROWS[name] = Row(name, fault, expected, trials, play, started, heartbeat_s, by_hand, known_limit)
         return play
 
     return register
@@ -103,7 +115,7 @@ def behind_proxies(stage: Stage) -> None:
 
 def run(rig: Rig, row: Row, trials: int | None = None) -> Result:
     """All trials of a row."""
-    result = Result(row.name, row.fault, row.expected)
+    result = Result(row.name, row.fault, row.expected, by_hand=row.by_hand, known_limit=row.known_limit)
     started = time.monotonic()
     with rig.stage(row.name, row.heartbeat_s) as stage, _noted(result):
         row.setup(stage)
@@ -128,6 +140,8 @@ def _noted(result: Result) -> Iterator[None]:
     """What the rig itself could not do is a violation, too: nobody has seen that the promise holds."""
     try:
         yield
+    except CannotRun as error:
+        result.cannot = str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other rows are still to be run
         result.violated += 1
         result.violations.append(str(Violation("rig", f"{type(error).__name__}: {error}")))

@@ -1,11 +1,10 @@
-"""Rows about what the broker refuses: full queues, other arguments, deleted queues, limits, passwords, broken bytes."""
+"""Rows about what the broker refuses: full queues, other arguments, deleted queues, limits, passwords."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.faults import Fault
 from tests.faults.rig import TIMEOUTS, new_env_id
 from tests.faults.rows import only_agent, only_worker, row
 from tests.support.commands import eventually
@@ -115,24 +114,3 @@ def password_changed(stage: Stage, trial: Trial) -> None:
     trial.close(agent, token)
     stage.rabbit.ctl("delete_user", user)
     stage.finish(agent)
-
-
-def over_tls(stage: Stage) -> None:
-    """The agent speaks TLS, through a proxy that understands nothing of it."""
-    stage.worker().ready()
-    port = stage.proxy("tls").port
-    stage.agent(url=f"amqps://guest:guest@localhost:{port}/%2F?heartbeat=10&cacertfile={stage.rabbit.ca}").ready()
-
-
-@row("F19", "a byte is changed on its way (TLS)", "the connection breaks and is made anew; no wrong value", 8, over_tls)
-def corrupted(stage: Stage, trial: Trial) -> None:
-    """Of a request or of a reply."""
-    agent, proxy = stage.agents[0], stage.proxy("tls")
-    token = trial.open(agent, size=1000)
-    trial.play(agent, token, 1)
-    way = "up" if trial.number % 2 else "down"
-    fault = proxy.strike(Fault(way, "bytes", "corrupt", 1 + trial.number // 2))  # type: ignore[arg-type]
-    outcome = trial.do(agent, token, "steps", count=8)
-    trial.expect(fault.fired.is_set(), "the fault did not strike")
-    trial.recover_s = outcome.at - fault.fired_at
-    trial.close(agent, token)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tests.faults.rig import Stage, Trial
 
 GOES_ON = "the connection is made anew, the run goes on with the same `step_id`; nothing executed twice; no 405"
-SIDES = ("worker", "agent")
 
 
 def patient(stage: Stage) -> None:
@@ -47,17 +46,17 @@ def _struck(stage: Stage, trial: Trial, side: str, fault: Fault, size: int = 0) 
 
 def _request(deed: str, nth: int = 1, **fields: float) -> Fault:
     """At the agent: a request on its way to the broker."""
-    return Fault("up", "basic.publish", deed, nth, exchange="gym.acts", **fields)  # type: ignore[arg-type]
+    return Fault("up", "basic.publish", deed, nth, exchange="gym.acts", **fields)
 
 
 def _reply(deed: str, nth: int = 1, **fields: float) -> Fault:
     """At the worker: a reply on its way to the broker."""
-    return Fault("up", "basic.publish", deed, nth, exchange="gym.percepts", **fields)  # type: ignore[arg-type]
+    return Fault("up", "basic.publish", deed, nth, exchange="gym.percepts", **fields)
 
 
 def _delivered(deed: str, exchange: str, nth: int = 1, **fields: float) -> Fault:
     """A message on its way from the broker."""
-    return Fault("down", "basic.deliver", deed, nth, exchange=exchange, **fields)  # type: ignore[arg-type]
+    return Fault("down", "basic.deliver", deed, nth, exchange=exchange, **fields)
 
 
 @row("F16", "one way blackhole agent -> broker (heartbeat 1 s)", GOES_ON, 3, patient, heartbeat_s=1)

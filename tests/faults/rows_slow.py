@@ -7,10 +7,14 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from broker import connect, topology
 from protocol.codec import decode
 from tests.faults.rows import behind_proxies, row, worker_and_agent
 
 if TYPE_CHECKING:
+    from broker.port import Connection
+    from tests.faults.amqp_frames import Unit
+    from tests.faults.proxy import Proxy
     from tests.faults.rig import Stage, Trial
 
 LONG = "the connections live; the agent waits by probes, and sends its request once"
@@ -124,6 +128,68 @@ def consumer_timeout(stage: Stage, trial: Trial) -> None:
             stage.rabbit.ctl("eval", setting.format(name, value))
 
 
+FLOOD = 700
+"""Copies of an old reply, of 80 kB each: more than its queue holds, and what is on its way to an agent that does not
+read: 200 messages at the broker, and what fits into the sockets."""
+
+
+def overheard(stage: Stage) -> None:
+    """The worker is behind a proxy, the agent is not: that would read for it."""
+    stage.worker(url=stage.url(stage.proxy("worker"))).ready()
+    stage.agent().ready()
+
+
+@row(
+    "F25",
+    "the queue of replies overflows while the agent is stopped, and its reply is lost",
+    "the queue is bounded; the agent asks again, and is answered from memory: nothing is executed twice",
+    4,
+    overheard,
+)
+def replies_lost(stage: Stage, trial: Trial) -> None:
+    """Somebody floods it, before the reply and after it."""
+    agent, seen = stage.agents[0], stage.proxy("worker")
+    token = trial.open(agent, size=10_000, held="2")
+    seen.messages, seen.listening = [], True
+    trial.play(agent, token, 1)
+    old = _percepts(seen)[0]
+    seen.messages = []
+    agent.begin(token, "step")
+    stage.wait_begun(token, 2)
+    flooder = connect(stage.url(), timeout_s=30.0, name="flooder")
+    os.kill(agent.pid, signal.SIGSTOP)
+    try:
+        for _ in range(8):  # what is on the way to a stopped agent takes some, and how much is up to it
+            _flood(flooder, old)
+            if stage.count("messages", ".percept.") == topology.INBOX_LENGTH:
+                break
+        stage.go(token)
+        stage.wait_done(token, 2)
+        _flood(flooder, old)
+        depth = stage.count("messages", ".percept.")
+    finally:
+        os.kill(agent.pid, signal.SIGCONT)
+        flooder.close()
+    resumed = time.monotonic()
+    trial.expect(200 <= depth <= topology.INBOX_LENGTH, f"{depth} messages wait in its queue")
+    trial.figures["messages waiting"] = depth
+    trial.recover_s = trial.await_(agent, token).at - resumed
+    seen.listening = False
+    trial.expect(len(_percepts(seen)) > 1, "the reply was not lost")
+    trial.play(agent, token, 2)
+    trial.close(agent, token)
+
+
+def _percepts(proxy: Proxy) -> list[Unit]:
+    """The large ones that the worker has sent."""
+    return [unit for _, unit in proxy.messages if unit.exchange == topology.PERCEPTS and len(unit.body) > 80_000]
+
+
+def _flood(connection: Connection, unit: Unit) -> None:
+    for _ in range(FLOOD):
+        connection.publish(unit.exchange, unit.key, unit.body, deadline=time.monotonic() + 60.0)
+
+
 @row(
     "F7",
     "SIGSTOP of an agent for 3 s while its reply comes",
@@ -134,15 +200,18 @@ def consumer_timeout(stage: Stage, trial: Trial) -> None:
 def agent_stopped(stage: Stage, trial: Trial) -> None:
     """A reply, and the worker's probes."""
     agent = stage.agents[0]
-    token = trial.open(agent, slow={"1": 0.5})
+    token = trial.open(agent, held="1")
     agent.begin(token, "step")
+    stage.wait_begun(token, 1)
     os.kill(agent.pid, signal.SIGSTOP)
     try:
+        stage.go(token)
+        stage.wait_done(token, 1)
         time.sleep(3.0)
         depth = stage.count("messages", ".percept.")
     finally:
+        resumed = time.monotonic()
         os.kill(agent.pid, signal.SIGCONT)
-    resumed = time.monotonic()
     trial.expect(depth <= 10, f"{depth} messages wait in its queue")
     trial.figures["messages waiting"] = depth
     trial.recover_s = trial.await_(agent, token).at - resumed

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.faults import matrix, rows
+from tests.faults.machine import command
 from tests.faults.rig import Rig
 
-QUICK = ["F2", "F3", "F6", "F13", "F17b", "F17e", "F29", "F30"]
+QUICK = ["F2", "F3", "F6", "F13", "F17b", "F17e", "F19b", "F19c", "F29", "F30"]
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,12 @@ def test_what_the_rig_cannot_do_counts_as_violated(rig):
 
     row = rows.Row("F0", "nothing", "nothing", 1, play, lambda stage: None)
     assert rows.run(rig, row).violated == 1
+
+
+def test_what_the_machine_does_not_allow_is_told_and_not_counted(rig):
+    row = rows.Row("F0", "nothing", "nothing", 1, lambda stage, trial: None, lambda stage: command("false", "alarm"))
+    result = rows.run(rig, row)
+    assert (result.trials, result.violated, result.cannot) == (0, 0, "false alarm: exit code 1")
 
 
 def test_what_a_row_expects_and_does_not_come_counts_as_violated(rig):

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.soak.page import page, record, write
 from tests.soak.run import AGENTS, WORKERS, Soak
 from tests.support.commands import ROOT
+from tools.endings import ended_in_order
 from tools.rabbit import Rabbit
 
 
@@ -32,7 +33,7 @@ def main() -> int:
         "date": datetime.date.today().isoformat(), "commit": commit.stdout.strip() or "unknown",
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
     }  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="gymbroker-soak-") as folder, Rabbit(bound=True) as rabbit:
+    with tempfile.TemporaryDirectory(prefix="gymbroker-soak-") as folder, Rabbit() as rabbit:
         soak = Soak(rabbit, Path(folder), asked.minutes, asked.seed, asked.pace)
         soak.run()
         found = record(soak, about)
@@ -43,4 +44,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with ended_in_order():
+        sys.exit(main())

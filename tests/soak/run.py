@@ -29,6 +29,9 @@ HOLDS = 3
 SETTLE_S = 150.0
 """So long after the last fault as many queues may be left as there were: the bounds of leases and of coming back."""
 
+STOP_S = 45.0
+"""So long a worker may take to end: what it has to drain, and its grace."""
+
 LOOK_S = 0.1
 COUNT_S = 3.0
 
@@ -117,7 +120,7 @@ class Soak:
                 self.violations.append(f"{agent.report_file.name} did not end in order ({code})")
         self.holds.append(self._settle_empty())
         for worker, _ in self.parties.workers:
-            code = worker.stop()
+            code = worker.stop(timeout=STOP_S)
             if code != 0:
                 self.violations.append(f"a worker ended with {code}:\n{worker.said[-2000:]}")
 
