@@ -6,7 +6,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PIP_CONSTRAINT=/src/requirements/lock.txt
-# No pip in what is shipped: the pip of the base image installs into it from outside.
+# No pip in the environment that is shipped: the pip of the base image installs into it from outside.
 RUN python -m venv --without-pip /opt/gymbroker
 # The dependencies first: this layer stays until pyproject.toml or the lock changes.
 COPY pyproject.toml ./

@@ -19,17 +19,17 @@ BIN := .venv/bin
 .PHONY: help demo test test-faults test-ctrl-c soak lint types layers check test-compose test-ecosystem test-wheel bench fuzz build golden docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUN) ## watch an agent learn; BROKER=amqp://user:password@host:5672/ for real processes over a real RabbitMQ
 	@$(BIN)/gymbroker demo --broker "$(BROKER)"
 
-test: $(DEV) ## the whole test suite, against memory:// and a RabbitMQ that it starts itself; PYTEST_ARGS="-x -k word"
+test: $(DEV) ## the whole test suite, against memory:// and RabbitMQs that it starts itself; PYTEST_ARGS="-n0 -x -k word" for a few
 	@tools/ensure-rabbitmq
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest -m "not compose and not ecosystem" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not compose and not ecosystem" $(PYTEST_ARGS)
 
-test-faults: $(DEV) ## faults injected into real processes, some 25 minutes: writes docs/faults.md; FAULTS_ARGS="--only F9 F1* --trials 20"
+test-faults: $(DEV) ## faults injected into real processes, within 30 minutes: writes docs/faults.md; FAULTS_ARGS="--only F9 F1* --trials 20"
 	@tools/ensure-rabbitmq
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 

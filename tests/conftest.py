@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tools.rabbit import Rabbit
 
@@ -14,9 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# No test asserts on wall-clock speed, and so no example of one.
+settings.register_profile("unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+MOST_PROCESSES = 8
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: two processes for each core, as tests mostly wait; each has its own ``rabbit``.
+
+    With a named broker none: tests in several processes would take each other's requests there.
+    """
+    if os.environ.get("GYMBROKER_TEST_URL"):
+        return 0
+    return min(2 * (os.cpu_count() or 1), MOST_PROCESSES)
+
+
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[Rabbit]:
-    """A RabbitMQ of our own, with a TLS listener. Tests may make users and virtual hosts; they never stop it."""
+    """A RabbitMQ of our own, with a TLS listener. Tests may make users and virtual hosts; they never stop it.
+
+    It is gone with the process of the tests, also where that is killed.
+    """
     with Rabbit(tls=True) as node:
         yield node
 

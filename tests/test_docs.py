@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import gymnasium
 import numpy as np
 import pytest
 from typer.main import get_command
@@ -13,6 +14,7 @@ from typer.main import get_command
 from agent_worker.cli import app as agent_app
 from env_worker.cli import app
 from env_worker.spaces import to_spec
+from gymbroker.cli import app as gymbroker_app
 from protocol import data
 from protocol.dtypes import NAMES, TEXT_CODE
 from protocol.errors import ErrorCode
@@ -23,6 +25,14 @@ from tests.support.envs import Everything
 from tools.diagram import drawn
 
 ROOT = Path(__file__).parent.parent
+
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")]
+PAGES += sorted(ROOT.glob("docs/*.md"))
+
+PROGRAMS = {"env-worker": app, "agent-worker": agent_app, "gymbroker": gymbroker_app}
+
+LINE = re.compile(r"(?:^\$ |^|`)(env-worker|agent-worker|gymbroker|make) ([a-z][a-z-]+)([^`\n#]*)", re.MULTILINE)
+"""A command line: in a block of code, or between backticks."""
 
 EXAMPLES = re.findall(r"^\| `(.+)` \| `([0-9a-f ]+)` \|$", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE)
 """Of values and their bytes on the protocol page."""
@@ -84,9 +94,40 @@ def test_every_extension_type_has_an_example_on_the_protocol_page():
 
 
 def test_every_link_between_the_pages_leads_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")]:
+    for page in [*PAGES, *ROOT.glob("docs/adr/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_on_a_page_is_one_that_there_is(page):
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for program, name, rest in LINE.findall(page.read_text()):
+        if program == "make":
+            assert name in targets, f"make {name}"
+            continue
+        command = get_command(PROGRAMS[program]).commands.get(name)
+        assert command is not None, f"{program} {name}"
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", rest)) <= options, f"{program} {name} {rest}"
+
+
+def test_the_readme_shows_lines_of_each_program():
+    assert {program for program, _, _ in LINE.findall((ROOT / "README.md").read_text())} == {*PROGRAMS, "make"}
+
+
+def test_the_change_of_one_line_that_the_readme_shows_gives_what_the_line_before_gave():
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    found = {}
+    exec(re.sub('broker="[^"]+"', 'broker="memory://"', block), found)
+    assert (found["observation"] in gymnasium.make("CartPole-v1").observation_space, found["reward"]) == (True, 1.0)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_that_a_page_on_the_code_names_is_there(page):
+    names = {path.name for path in ROOT.glob("*/**/*.py")}
+    for name in re.findall(r"[`/ ](\w+\.py)\b", (ROOT / page).read_text()):
+        assert name in names, name
 
 
 def test_the_page_on_environments_names_options_that_there_are():

@@ -45,3 +45,10 @@ def test_no_file_is_longer_than_300_lines_or_500_in_the_tests():
     limits = {path: 500 if ROOT / "tests" in path.parents else 300 for path in SOURCES}
     assert limits, f"no sources found under {ROOT}"
     assert {str(path): lines_of(path) for path, limit in limits.items() if lines_of(path) > limit} == {}
+
+
+def test_tests_that_share_a_named_broker_run_in_one_process(monkeypatch, pytestconfig):
+    monkeypatch.setenv("GYMBROKER_TEST_URL", "amqp://somewhere/")
+    assert pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig) == 0
+    monkeypatch.delenv("GYMBROKER_TEST_URL")
+    assert pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig) > 1

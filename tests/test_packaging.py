@@ -74,6 +74,12 @@ def test_the_wheel_brings_three_commands(contents):
     }
 
 
+def test_the_wheel_says_its_licence_and_where_it_runs(contents):
+    said = message_from_string(metadata(contents, "METADATA"))
+    assert (said["License-Expression"], said["Requires-Python"]) == ("Apache-2.0", ">=3.10")
+    assert said.get_all("Classifier") == ["Operating System :: POSIX", "Typing :: Typed"]
+
+
 def test_the_lock_has_a_fitting_version_of_all_that_the_project_asks_for(contents):
     asked = [Requirement(text) for text in message_from_string(metadata(contents, "METADATA")).get_all("Requires-Dist")]
     pins = locked("lock.txt")

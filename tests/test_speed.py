@@ -28,10 +28,10 @@ from tests.protocol.examples import AGENT, EPISODE, WORKER
 ROOM = 1.8
 """How many times the recorded ratio a ratio may be."""
 
-RECORDED = {"encode": 0.16, "decode": 0.22, "dialogue": 0.71}
+RECORDED = {"encode": 0.20, "decode": 0.24, "dialogue": 0.69}
 """Time of one act and its percept, in times of ``reference``."""
 
-CALLS = 135
+CALLS = 134
 """Python and C calls of one step over memory://, of agent and worker together, with an env that does nothing."""
 
 PEAK = 6_000

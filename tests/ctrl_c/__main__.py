@@ -1,8 +1,8 @@
 """``python -m tests.ctrl_c TRIALS``: strikes each command so many times, at random moments.
 
-Wrong are a traceback, an exit code but 0 and 130 (or death by SIGINT, its twin), an end after more than two seconds,
-a run that has played and shows no summary, and anything that is left at the broker; the exit code is 1 then. What
-strikes the interpreter before the first line of ours is counted by itself.
+Wrong are a traceback, an exit code but 0 and 130, an end after more than two seconds, a run that has played and shows
+no summary, and anything that is left at the broker; the exit code is 1 then. What strikes the interpreter before the
+first line of ours is counted by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.commands import worker
 from tests.support.ctrl_c import Command, left_behind
+from tools.endings import ended_in_order
 from tools.rabbit import Rabbit
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ def strike(name: str, rabbit: Rabbit, chance: random.Random) -> tuple[Ended, str
     """Start it, strike it at a random moment; how it ended, and what was wrong."""
     after_s = chance.uniform(BEGUN_S, LIFE_S)
     command = Command(rabbit.url, "gymbroker_start", *COMMANDS[name])
-    time.sleep(after_s)
-    playing = name == "agent-worker run" and "steps/s" in command.err
-    ended = command.strike(group=chance.random() < 0.5)
+    try:
+        time.sleep(after_s)
+        playing = name == "agent-worker run" and "steps/s" in command.err
+        ended = command.strike(group=chance.random() < 0.5)
+    finally:
+        command.end()
     wrong = [ended.wrong] if ended.wrong else []
     if ended.took_s > LONGEST_S:
         wrong.append(f"it ended after {ended.took_s:.2f} s")
@@ -75,7 +79,7 @@ def main() -> int:
     asked = parser.parse_args()
     chance, found = random.Random(asked.seed), 0
     with (
-        tempfile.TemporaryDirectory() as folder, Rabbit(bound=True) as rabbit,
+        tempfile.TemporaryDirectory() as folder, Rabbit() as rabbit,
         worker(rabbit.url, Path(folder) / "log", COUNTING, "--capacity", "2"),
     ):  # fmt: skip
         for name in COMMANDS:
@@ -93,4 +97,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with ended_in_order():
+        sys.exit(main())

@@ -28,6 +28,7 @@ from agent_worker.errors import (
 )
 from broker import shared
 from broker.errors import BrokerUnreachable
+from broker.port import Arrival, Kind
 from tests.support.commands import ROOT, environment, eventually, worker
 from tests.support.loops import empty, run
 from tests.support.paced import GATED, WAIT, Gated
@@ -126,6 +127,21 @@ def test_closing_ends_who_waits_with_a_named_error(serve, make, gate):
         with pytest.raises(EnvClosed, match="closed while a coroutine waited"):
             await step
         gate.set()
+        await closing
+
+    run(main())
+
+
+def test_a_connection_that_breaks_while_an_env_is_closed_ends_that_without_harm_to_others(serve, make, broker_url):
+    serve(COUNTING)
+
+    async def main():
+        env = await make(COUNTING)
+        episode = env._episode
+        closing = asyncio.ensure_future(env.close())
+        await asyncio.sleep(0)
+        shared(broker_url, timeout_s=5.0).close()
+        episode.take(Arrival(Kind.RETURNED, episode.token, b"", episode._key))
         await closing
 
     run(main())

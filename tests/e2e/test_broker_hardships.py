@@ -6,10 +6,13 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from agent_worker import RemoteEnv
+from broker import topology
+from env_worker import EmbeddedWorker, WorkerSettings
 from tests.support.commands import eventually, worker
 from tools.rabbit import Rabbit
 
@@ -30,11 +33,11 @@ def test_a_restart_of_the_broker_costs_neither_a_busy_nor_an_idle_agent_its_env(
             env.reset()
         assert busy.step(0)[0] == [1]
         own_rabbit.stop()
-        timer = threading.Timer(2.0, own_rabbit.start)
-        timer.start()
-        assert busy.step(0)[0] == [2]
-        timer.join()
-        one.wait_for("connecting again")
+        with ThreadPoolExecutor(1) as pool:
+            step = pool.submit(busy.step, 0)
+            one.wait_for("connecting again")
+            own_rabbit.start()  # in this thread: it lives no longer than the one that starts it
+            assert step.result(90)[0] == [2]
         eventually(lambda: not idle._session._connection.closed, "the idle agent came back by itself")
         assert idle.step(0)[0] == [1]
         for env in (busy, idle):
@@ -67,3 +70,11 @@ def test_a_broker_that_stalls_during_a_make_does_not_end_the_worker(own_rabbit, 
         started = time.monotonic()
         assert RemoteEnv(COUNTING, own_rabbit.url, make_timeout=60.0).reset()[0] == [0], started
         env.close()
+
+
+def test_a_queue_of_questions_who_is_there_that_an_operator_deletes_is_made_anew(rabbit):
+    with EmbeddedWorker(WorkerSettings((COUNTING,), broker=rabbit.url)) as one:
+        incarnation = one._stepper._connection.incarnation
+        rabbit.ctl("delete_queue", topology.observer_queue(incarnation, 1))
+        anew = topology.observer_queue(incarnation, 2)
+        eventually(lambda: anew in rabbit.ctl("list_queues", "name").split(), "there is another")

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.support.commands import ROOT, environment, eventually, heed_ctrl_c, run, worker
+from tests.support.commands import ROOT, as_child, environment, eventually, run, worker
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -66,12 +66,15 @@ def test_run_loads_a_policy_of_the_user(url):
         (["CartPole-v1", "--env-kwargs", "{"], 2, "--env-kwargs: expected JSON"),
         (["CartPole-v1", "--env-kwargs", '{"broker": "x", "make_timeout": 1}'], 2, "broker, make_timeout is an option"),
         (["CartPole-v1", "--seed", "-3"], 2, "--seed"),
+        (["CartPole-v1", "--broker", "memory://"], 2, "memory:// is within one process"),
+        (["CartPole-v1", "--broker", "MEMORY://"], 2, "memory:// is within one process"),
         (["tests.support.envs:Counting", "--policy", "tests.support.policies:broken"], 1, "ZeroDivisionError"),
         (["CartPole-v1", "--policy", "clever"], 2, "unknown policy 'clever'"),
         (["CartPole-v1", "--policy", "no.such:policy"], 2, "cannot import 'no.such'"),
         (["CartPole-v1", "--policy", "bandit"], 2, "needs an action space Tuple"),
         (["CartPole-v1", "--episodes", "1", "--steps", "1"], 2, "either --episodes or --steps"),
         (["CartPole-v1", "--episodes", "0"], 2, "--episodes"),
+        (["CartPole-v1", "--evaluation", "x", "--step-timeout", "inf"], 2, "--step-timeout: expected seconds, but not"),
         (["CartPole-v1", "--plot", "curve.jpg"], 2, "PNG"),
         (["tests.support.envs:Counting", "--env-kwargs", '{"trouble": {"1": "raise"}}'], 1, "EnvError"),
     ],
@@ -88,6 +91,12 @@ def test_verbose_shows_the_traceback(url):
     done = run("agent_worker", "run", "Nothing-v0", "--make-timeout", "0.5", "--verbose", url=url)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_an_env_worker_that_nobody_could_ask_is_refused():
+    done = run("env_worker", "serve", "CartPole-v1", url="memory://here")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "memory:// is within one process" in done.stderr
 
 
 def test_an_unreachable_broker_is_an_error_after_a_visible_wait_and_shows_no_password():
@@ -119,11 +128,15 @@ def test_ctrl_c_ends_a_run_with_the_summary_of_what_was_played(url, number, tmp_
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            preexec_fn=heed_ctrl_c,
+            preexec_fn=as_child,
         )
-    eventually(lambda: "steps/s" in log.read_text(), "it plays")
-    process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
+    try:
+        eventually(lambda: "steps/s" in log.read_text(), "it plays")
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert json.loads(out)["interrupted"] is True
     assert json.loads(out)["steps"] > 0
@@ -198,8 +211,10 @@ def test_version():
 
 def test_help_of_every_command_is_there():
     for module, commands in {
-        "env_worker": ["serve", "list"], "agent_worker": ["run", "ping"], "gymbroker": ["demo", "doctor", "status"],
-    }.items():  # fmt: skip
+        "env_worker": ["serve", "list"],
+        "agent_worker": ["run", "ping"],
+        "gymbroker": ["demo", "doctor", "status", "permissions"],
+    }.items():
         for command in commands:
             done = run(module, command, "--help")
             assert done.returncode == 0

@@ -7,17 +7,80 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import ctrl_c
-from tests.support.commands import eventually, worker
-from tests.support.ctrl_c import Command, left_behind
+from tests.support.commands import ROOT, Worker, as_child, environment, eventually, worker
+from tests.support.ctrl_c import Command, Ended, left_behind
 
 COUNTING = "tests.support.envs:Counting"
 SLOW_IMPORT = 'import sys, time\nprint("being imported", file=sys.stderr, flush=True)\ntime.sleep(600)\n'
+SLOW_END = """
+import gymbroker_start, os, time
+
+class Last:
+    def __del__(self, write=os.write, sleep=time.sleep):
+        write(1, b"ending")
+        sleep(1)
+
+last = Last()
+gymbroker_start.leave_at_once()
+"""
+IN_EXEC = """
+import sys
+from agent_worker.interrupts import EXIT_INTERRUPTED, interruptible
+
+try:
+    with interruptible():
+        exec("import signal; signal.raise_signal(signal.SIGINT)")
+except KeyboardInterrupt:
+    sys.exit(EXIT_INTERRUPTED)
+"""
 NOBODY = "amqp://guest:guest@127.0.0.1:1/"
+
+
+RUNPY = 'Traceback (most recent call last):\n  File "<frozen runpy>", line 198, in _run_code\n{}KeyboardInterrupt\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "early"),
+    [
+        ("", True),
+        (f'  File "{ROOT}/.venv/lib/python3.11/site-packages/typer/__init__.py", line 1, in <module>\n', True),
+        (f'  File "{ROOT}/gymbroker_start.py", line 1, in <module>\n', False),
+        (f'  File "{ROOT}/env_worker/stepper.py", line 9, in run\n', False),
+        ('  File "/usr/lib/python3.11/multiprocessing/spawn.py", line 122, in spawn_main\n', False),
+    ],
+)
+def test_only_a_traceback_of_the_interpreter_before_any_line_of_ours_is_excused(line, early):
+    for heeded in (True, False):
+        ended = Ended(1, 0.1, "", RUNPY.format(line), heeded)
+        assert (ended.too_early, bool(ended.wrong)) == (early, not early)
+
+
+def test_an_end_by_the_signal_is_excused_only_where_python_did_not_heed_it_yet():
+    assert [bool(Ended(-2, 0.1, "", "", heeded).wrong) for heeded in (True, False)] == [True, False]
+    assert Ended(1, 0.1, RUNPY.format(""), "").wrong
+
+
+def test_a_traceback_of_an_interpreter_that_ends_is_not_excused():
+    threading = "/usr/lib/python3.11/threading.py"
+    said = f"Exception ignored in: <module 'threading' from '{threading}'>\n" + RUNPY.format("").replace(
+        "<frozen runpy>", threading
+    )
+    assert Ended(130, 0.1, "", said).wrong
+    assert Ended(130, 0.1, "", RUNPY.format("").replace("<frozen runpy>", threading)).wrong
+
+
+def test_a_command_that_has_ended_leaves_no_file_open():
+    before = len(os.listdir("/proc/self/fd"))
+    Command(NOBODY, "gymbroker", "--version").end()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.fixture
@@ -46,6 +109,27 @@ def test_while_modules_are_imported(struck, module, tmp_path, monkeypatch):
     assert (ended.wrong, ended.code) == ("", 130)
 
 
+def test_while_the_interpreter_ends():
+    """It has taken all handlers away, and would die of the signal although all was done."""
+    command = subprocess.Popen(
+        [sys.executable, "-c", SLOW_END], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, preexec_fn=as_child
+    )
+    with command:
+        assert command.stdout is not None
+        assert command.stdout.read(6) == b"ending"
+        command.send_signal(signal.SIGINT)
+        assert command.wait(30) == 0
+
+
+@pytest.mark.parametrize("how", [("-m", "in_exec"), ("in_exec.py",)])
+def test_in_code_that_is_made_by_exec_as_that_of_a_dataclass(tmp_path, how):
+    (tmp_path / "in_exec.py").write_text(IN_EXEC)
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *how]
+    done = subprocess.run(command, cwd=tmp_path, env=path, timeout=60, check=False, preexec_fn=as_child)
+    assert done.returncode == 130
+
+
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
@@ -62,6 +146,17 @@ def test_while_the_broker_is_waited_for(struck, module, arguments):
     ended = command.strike()
     assert not ended.wrong
     assert ended.code == (0 if module == "env_worker" else 130)
+
+
+def test_a_stepper_heeds_no_ctrl_c_from_its_first_moment(tmp_path):
+    one = Worker(NOBODY, tmp_path / "log", COUNTING)
+    try:
+        (pid,) = eventually(one.steppers, "it has a stepper")
+        eventually(lambda: not ctrl_c.deaf(pid) or "waiting for the broker" in one.said, "the stepper waits")
+        assert ctrl_c.deaf(pid)
+    finally:
+        os.killpg(one.process.pid, signal.SIGKILL)
+        one.process.wait()
 
 
 def test_while_a_worker_steps_and_an_agent_plays(struck, rabbit, tmp_path):

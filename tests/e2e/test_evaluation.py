@@ -12,7 +12,7 @@ from itertools import chain
 
 import pytest
 
-from tests.support.commands import ROOT, environment, eventually, heed_ctrl_c, run, worker
+from tests.support.commands import ROOT, as_child, environment, eventually, run, worker
 from tools.rabbit import Rabbit
 
 SLOW = [
@@ -30,7 +30,7 @@ class Agent:
         command = [sys.executable, "-m", "agent_worker", "run", *arguments, "--json", "--verbose"]
         with self._log.open("w") as stderr, self._out.open("w") as stdout:
             self.process = subprocess.Popen(
-                command, env=environment(url), cwd=ROOT, stdout=stdout, stderr=stderr, preexec_fn=heed_ctrl_c
+                command, env=environment(url), cwd=ROOT, stdout=stdout, stderr=stderr, preexec_fn=as_child
             )
 
     @property

@@ -19,6 +19,7 @@ from tests.support.equal import identical
 from tests.support.oddities import Oddity
 
 COUNTING = "tests.support.envs:Counting"
+VAST = "tests.support.oddities:Vast"
 FACTORIES = "tests.support.factories"
 OLD = "tests.support.envs:OldApi"
 WALK = "tests.support.dm:Walk"
@@ -202,6 +203,14 @@ def test_lanes_of_a_space_that_cannot_be_batched_are_refused_by_name_and_none_is
     opened, closed = Oddity.opened - before[0], Oddity.closed - before[1]
     assert opened == closed <= 2
     assert running.step([1, 1])[0].tolist() == [[1], [1]]
+
+
+def test_an_observation_that_no_message_could_hold_is_the_env_s_fault_and_none_is_left_open(serve, remote):
+    serve(VAST)
+    before = Oddity.opened, Oddity.closed
+    with pytest.raises(EnvError, match=r"no agent can read .*: space: a value takes more than .*fault of the env"):
+        remote(VAST).open()
+    assert (Oddity.opened, Oddity.closed) == (before[0] + 1, before[1] + 1)
 
 
 def test_an_operator_who_names_no_factory_is_told_before_anything_is_served(rabbit):

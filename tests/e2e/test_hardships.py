@@ -22,11 +22,12 @@ from agent_worker.session import Session
 from broker import BrokerUnreachable, connect, shared, topology
 from broker.port import Arrival, Kind
 from protocol.agent_dialogue import AgentDialogue
-from tests.support.commands import ROOT, Worker, environment, eventually, heed_ctrl_c, worker
+from tests.support.commands import ROOT, Worker, as_child, environment, eventually, worker
+from tests.support.paced import GATED, WAIT, Gated
 
 COUNTING = "tests.support.envs:Counting"
 RAISING = "tests.support.envs:Raising"
-KINDS = ["surrogate", "huge", "no text", "stop", "cancelled", "exit", "odd arguments"]
+KINDS = ["surrogate", "huge", "no text", "exiting text", "stop", "cancelled", "exit", "odd arguments"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -218,9 +219,11 @@ TIMES = ["make_timeout", "step_timeout", "resume_window", "connect_timeout", "re
 
 @pytest.mark.parametrize("kind", [RemoteEnv, RemoteVectorEnv])
 @pytest.mark.parametrize("name", TIMES)
-@pytest.mark.parametrize("value", [None, "3", -1, float("nan")])
+@pytest.mark.parametrize(
+    "value", [None, "3", -1, float("nan"), float("inf"), 10**400], ids=lambda value: f"{value!r:.4}"
+)
 def test_a_time_to_wait_that_is_none_is_refused_before_anything_is_sent(kind, name, value):
-    with pytest.raises(InvalidArgument, match=f"{name}: expected seconds, 0 or more, got"):
+    with pytest.raises(InvalidArgument, match=f"{name}: expected seconds, 0 or more, but not for ever, got"):
         kind(COUNTING, broker="amqp://127.0.0.1:1/", **{name: value})
 
 
@@ -352,15 +355,31 @@ def test_a_close_by_the_collector_in_the_middle_of_a_request_waits_for_nobody(se
     env.close()
 
 
-def test_a_signal_handler_may_close_an_env_that_waits(serve, broker_url):
-    serve(COUNTING)
-    env = RemoteEnv(COUNTING, broker_url, trouble={"1": 0.5})
+def test_a_signal_handler_may_close_an_env_that_waits(serve, broker_url, gate):
+    serve(GATED)
+    env = RemoteEnv(GATED, broker_url)
     env.reset()
-    former = signal.signal(signal.SIGUSR1, lambda *_: env.close())
+
+    heard = threading.Event()
+
+    def close(*_):
+        heard.set()
+        env.close()
+        gate.set()
+
+    def strike():
+        assert Gated.waiting.acquire(timeout=20)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        while not heard.wait(0.1):  # Python hears a signal that comes right before its wait after that wait only
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    former = signal.signal(signal.SIGUSR1, close)
+    sender = threading.Thread(target=strike)
+    sender.start()
     try:
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-        assert env.step(0)[0] == [1]
+        assert env.step(WAIT)[0] == [1]
     finally:
+        sender.join()
         signal.signal(signal.SIGUSR1, former)
     with pytest.raises(EnvClosed):
         env.step(0)
@@ -393,7 +412,7 @@ assert env.step(0)[0] == [1]
         text=True,
         timeout=60,
         check=False,
-        preexec_fn=heed_ctrl_c,
+        preexec_fn=as_child,
     )
     assert done.returncode == 0, done.stderr
 

@@ -6,15 +6,19 @@ import gzip
 import secrets
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pika
 import pytest
 
-from agent_worker.errors import ProtocolFailure
+from agent_worker import opening
+from agent_worker.errors import NoFreeWorker, ProtocolFailure, WorkerLost
 from broker import connect, topology
 from broker.port import MESSAGE_MAX, Receipt
+from env_worker import intake
 from protocol.codec import decode, encode
+from protocol.env_dialogue import EnvDialogue
 from protocol.errors import ErrorCode
 from protocol.messages import Close, Closed, Error, Percept
 from tests.protocol.corpus import ARRAYS, BODIES, ENVELOPES, MSGPACK, STRANGERS
@@ -138,6 +142,42 @@ def test_an_agent_that_hears_no_message_says_so_and_still_gets_its_reply(env, im
     assert impostor.dialogue.ignored == {"malformed": len(SOME)}
 
 
+def test_a_ping_that_hears_no_message_says_so(env, impostor):
+    impostor.say(BODIES[SOME[0]][0])
+    with pytest.raises(ProtocolFailure, match="the worker broke the protocol"):
+        env._session.ping(PATIENCE_S)
+    assert env.step(0)[0] == [2]
+
+
+@pytest.mark.parametrize("odd", [{"reward": bytes(8)}, {"terminated": b"\0"}, {"truncated": b"\1"}])
+def test_a_percept_of_lanes_is_none_of_one_env(env, impostor, odd):
+    said = {"reward": 0.0, "terminated": False, "truncated": False, "info": {}, "observation": bytes(8), **odd}
+    impostor.say(encode(Percept(impostor.dialogue.episode, 2, impostor.dialogue.worker, **said)))
+    with pytest.raises(ProtocolFailure, match="percept is one of lanes"):
+        env.step(0)
+    assert env.step(0)[0] == [3]
+
+
+def test_a_worker_that_says_it_needs_for_ever_is_not_waited_for_for_ever(remote, broker_url, monkeypatch):
+    monkeypatch.setattr(opening, "MARGIN_S", 0.5)
+    monkeypatch.setattr(opening, "LONGEST_MAKE_S", 3.0)
+    liar = connect(broker_url, timeout_s=PATIENCE_S)
+    deadline, mailbox = time.monotonic() + PATIENCE_S, liar.mailbox()
+    liar.declare_exchanges(deadline)
+    liar.serve("Never-v0", mailbox, None, deadline)
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(remote("Never-v0", make_timeout=3.0, step_timeout=1.0).open)
+        asked = mailbox.get(deadline)
+        make = decode(asked.body)
+        key = topology.act_key(make.episode, liar.incarnation)
+        liar.inbox(topology.ACTS, [key], mailbox, None, prefetch=0, deadline=deadline)
+        accepted = EnvDialogue(make, liar.incarnation).accepted(1e300)
+        liar.send(topology.PERCEPTS, topology.percept_key(make.episode, make.incarnation), accepted, settles=asked)
+        with pytest.raises(NoFreeWorker, match="its env was not there within"):
+            waits.result(2 * PATIENCE_S)
+    liar.close()
+
+
 def test_an_agent_counts_what_is_not_due_or_of_strangers_and_gets_its_reply(env, impostor):
     due = Counter()
     names = {EPISODE: impostor.dialogue.episode, WORKER: impostor.dialogue.worker}
@@ -258,3 +298,36 @@ def test_a_body_above_the_limit_is_refused_by_the_worker_or_by_the_broker_and_al
     assert isinstance(stranger.hear(), Percept)
     assert worker._connection is connection, "no connection was lost over it"
     assert worker.ignored["no message"] == 1
+
+
+def test_a_request_that_shows_a_fault_of_ours_ends_no_worker(worker, remote, broker_url, monkeypatch, caplog):
+    """The broker would give it to the next worker, and end that, too."""
+    understand = intake.understand
+
+    def broken(body, incarnation, catalogue):
+        if body == b"poison":
+            raise IndexError("a fault of ours")
+        return understand(body, incarnation, catalogue)
+
+    monkeypatch.setattr(intake, "understand", broken)
+    connection = connect(broker_url, timeout_s=10.0)
+    deadline = time.monotonic() + PATIENCE_S
+    assert connection.publish(topology.REQUESTS, COUNTING, b"poison", deadline=deadline) is Receipt.ROUTED
+    eventually(lambda: worker.ignored["unreadable"] == 1, "it is dropped")
+    assert "IndexError: a fault of ours" in caplog.text
+    assert remote(COUNTING).reset()[0] == [0]
+    connection.close()
+
+
+def test_a_message_that_shows_a_fault_of_ours_costs_its_episode_and_no_other(worker, remote, monkeypatch, caplog):
+    victim, neighbour = remote(COUNTING), remote(COUNTING)
+    for env in (victim, neighbour):
+        env.reset()
+    episode = next(iter(worker.slots.values())).episode
+    monkeypatch.setattr(episode.dialogue, "receive", lambda body: 1 / 0)
+    with pytest.raises(WorkerLost, match="a fault of the env worker"):
+        victim.step(0)
+    assert "ZeroDivisionError" in caplog.text
+    assert neighbour.step(0)[0] == [1]
+    assert remote(COUNTING).reset()[0] == [0]
+    assert len(worker.slots) == 2

@@ -60,7 +60,7 @@ def episode_with(home, gate):
     """The worker's episode whose env has this gate."""
     (found,) = (
         slot.episode
-        for slot in home._stepper.slots.values()
+        for slot in list(home._stepper.slots.values())
         if slot.episode._make.kwargs.get("gate") == str(gate)
     )
     return found

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
 
 import gymbroker
-from agent_worker import RemoteVectorEnv
-from agent_worker.errors import BadKwargs, EnvError, InvalidAction, StepTimeout
+from agent_worker import RemoteVectorEnv, aio
+from agent_worker.errors import BadKwargs, EnvError, InvalidAction, InvalidArgument, StepTimeout
 from tests.support.envs import Everything
 from tests.support.equal import identical
+from tests.support.oddities import BeforeDtypes
+from tests.support.trajectories import compare_lanes
 
 COUNTING = "tests.support.envs:Counting"
+PLAIN, SILENT = "tests.support.oddities:Plain", "tests.support.oddities:Silent"
 MODES = list(AutoresetMode)
-
-
-def same(ours, theirs):
-    return all(identical(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -28,16 +32,7 @@ def test_a_thousand_steps_are_those_of_sync_vector_env(serve, lanes, env_id, mod
     serve(env_id)
     ours = lanes(env_id, 3, autoreset_mode=mode)
     theirs = SyncVectorEnv([lambda: gymnasium.make(env_id, disable_env_checker=True)] * 3, autoreset_mode=mode)
-    assert same(ours.reset(seed=5), theirs.reset(seed=5))
-    theirs.action_space.seed(1)
-    for _ in range(1000):
-        actions = theirs.action_space.sample()
-        results = theirs.step(actions)
-        assert same(ours.step(actions), results)
-        ended = results[2] | results[3]
-        if mode is AutoresetMode.DISABLED and ended.any():
-            options = {"reset_mask": ended}
-            assert same(ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
+    compare_lanes(ours, theirs, steps=1000)
     theirs.close()
 
 
@@ -129,17 +124,61 @@ def test_the_vector_entry_point_is_used_where_the_worker_says_so(serve, lanes):
     serve("CartPole-v1", COUNTING, vector="entry-point")
     ours = lanes("CartPole-v1", 8)
     theirs = gymnasium.make_vec("CartPole-v1", 8, vectorization_mode="vector_entry_point")
-    assert same(ours.reset(seed=3), theirs.reset(seed=3))
+    assert identical(ours.reset(seed=3), theirs.reset(seed=3))
     for _ in range(100):
         actions = theirs.action_space.sample()
         (seen, rewards, *rest), (wanted, wanted_rewards, *wanted_rest) = ours.step(actions), theirs.step(actions)
-        assert same((seen, *rest), (wanted, *wanted_rest))
+        assert identical((seen, *rest), (wanted, *wanted_rest))
         assert rewards.tolist() == wanted_rewards.tolist()  # its own are float32; ours are float64 for every env
     theirs.close()
     with pytest.raises(BadKwargs, match="has no vector entry point"):
         lanes(COUNTING, 2)
     with pytest.raises(BadKwargs, match="has next_step, got 'same_step'"):
         lanes("CartPole-v1", 2, autoreset_mode="same_step")
+
+
+class TwoGoals(CartPoleVectorEnv):
+    """Its reward is one for each of two goals."""
+
+    def step(self, actions):
+        observations, rewards, *others = super().step(actions)
+        return observations, np.stack([rewards, -rewards], axis=1), *others
+
+
+@pytest.fixture
+def three_of(serve, lanes, monkeypatch):
+    """``three_of(Column)``: three lanes of a vector entry point, begun."""
+
+    def make(entry_point):
+        env_id = f"{entry_point.__name__}-v0"
+        spec = EnvSpec(env_id, entry_point=CartPoleEnv, vector_entry_point=entry_point)
+        monkeypatch.setitem(gymnasium.registry, env_id, spec)
+        serve(env_id, vector="entry-point")
+        env = lanes(env_id, 3)
+        env.reset()
+        return env
+
+    return make
+
+
+def test_a_vector_env_that_gives_no_number_for_each_lane_is_at_fault_and_not_its_worker(three_of):
+    env = three_of(TwoGoals)
+    text = r"rewards: expected one for each of 3 lanes, got a float64 array of shape \(3, 2\).*fault of the env"
+    with pytest.raises(EnvError, match=text):
+        env.step([0, 0, 0])
+
+
+class Column(CartPoleVectorEnv):
+    """Its rewards are a column."""
+
+    def step(self, actions):
+        observations, rewards, *others = super().step(actions)
+        return observations, rewards[:, None], *others
+
+
+def test_rewards_in_a_column_are_one_for_each_lane(three_of):
+    env = three_of(Column)
+    assert np.array_equal(env.step([0, 0, 0])[1], np.ones(3))
 
 
 def test_frames_of_all_lanes(serve, lanes):
@@ -164,6 +203,38 @@ def test_more_lanes_than_the_worker_allows_are_refused_by_name_and_other_episode
     assert running.step([1] * 4)[0].tolist() == [[1]] * 4
     with pytest.raises(ValueError, match="autoreset_mode: expected one of"):
         lanes(COUNTING, 2, autoreset_mode="sometimes")
+
+
+def test_lanes_that_could_not_be_opened_are_dropped_without_a_word_under_a_gymnasium_that_closes_what_is_dropped(
+    serve, lanes, monkeypatch
+):
+    monkeypatch.setattr(VectorEnv, "__del__", lambda env: env.close(), raising=False)  # as it was before 1.3
+    serve(COUNTING)
+    with pytest.raises(BadKwargs):
+        lanes(COUNTING, 2, colour=1)
+    gc.collect()  # what __del__ raises is a warning, and so an error here
+
+
+def test_what_an_env_says_of_itself_may_be_a_set_or_nothing_at_all(serve, remote, lanes):
+    serve(PLAIN, SILENT)
+    modes = [None, "ansi", "rgb_array"]
+    assert remote(PLAIN).metadata["render_modes"] == lanes(PLAIN, 2).metadata["render_modes"] == modes
+    assert remote(SILENT).metadata["render_modes"] == lanes(SILENT, 2).metadata["render_modes"] == []
+
+
+def test_a_space_that_the_gymnasium_of_the_agent_has_not_is_named_by_each_door(
+    serve, remote, lanes, broker_url, monkeypatch
+):
+    serve(PLAIN)
+    monkeypatch.setattr(gymnasium.spaces, "Discrete", BeforeDtypes)
+    for make in (
+        lambda: remote(PLAIN).reset(),
+        lambda: lanes(PLAIN, 2),
+        lambda: asyncio.run(aio.make(PLAIN, broker_url)),
+        lambda: asyncio.run(aio.make_vec(PLAIN, 2, broker_url)),
+    ):
+        with pytest.raises(InvalidArgument, match="Plain: a Discrete space of int32 needs Gymnasium 1.2.3 or newer"):
+            make()
 
 
 @pytest.mark.parametrize("actions", [[1], [1, 1, 1], [1, 7], [1, "left"], 1])

@@ -34,10 +34,6 @@ TRUNCATE = {"on_worker_loss": "truncate", "resume_window": 0.0}
 ALLOWED = Allowed(call=("push",), get=("gain", "count"), set=("gain",))
 
 
-def same(ours, theirs):
-    return all(identical(a, b) for a, b in zip(ours, theirs, strict=True))
-
-
 @pytest.fixture
 def make_vec(broker_url):
     """``await make_vec(TELLING, 6)`` at the broker of the test."""
@@ -57,7 +53,7 @@ def test_a_run_whose_workers_are_lost_is_that_of_an_undisturbed_local_env(serve,
                 if turn % 16 == 9:
                     vanish(one)
                 ours, theirs = await env.step(turn % 2), local.step(turn % 2)
-                assert same((ours[0], ours[2:4]), (theirs[0], theirs[2:4]))
+                assert identical((ours[0], ours[2:4]), (theirs[0], theirs[2:4]))
                 if ours[2]:
                     assert identical((await env.reset())[0], local.reset()[0])
         eventually(lambda: empty(one), "the slot is free")
@@ -86,17 +82,17 @@ def test_lanes_are_those_of_a_sync_vector_env_whoever_is_lost(serve, make, make_
         theirs = SyncVectorEnv([Telling] * 4, autoreset_mode=mode)
         theirs.action_space.seed(1)
         async with await make_vec(TELLING, 4, episodes=2, autoreset_mode=mode, **REPLAY) as ours:
-            assert same(await ours.reset(seed=5), theirs.reset(seed=5))
+            assert identical(await ours.reset(seed=5), theirs.reset(seed=5))
             for turn in range(20):
                 if turn % 10 == 7:
                     vanish(workers[turn // 10])
                 actions = theirs.action_space.sample()
                 results = theirs.step(actions)
-                assert same(await ours.step(actions), results)
+                assert identical(await ours.step(actions), results)
                 ended = results[2] | results[3]
                 if mode is AutoresetMode.DISABLED and ended.any():
                     options = {"reset_mask": ended}
-                    assert same(await ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
+                    assert identical(await ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
 
     run(main())
 

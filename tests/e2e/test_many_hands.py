@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from agent_worker import RemoteEnv
-from agent_worker.errors import BadKwargs, WorkerLost
+from agent_worker.errors import BadKwargs, EnvClosed, WorkerLost
 from broker import shared, topology
 from broker.errors import AccessRefused, ConnectionForked
 from broker.permissions import rabbitmqctl_commands
@@ -83,6 +83,18 @@ def test_after_a_fork_the_child_gets_a_named_error_or_a_connection_of_its_own(ra
         env.close()
 
 
+def test_a_reset_by_another_thread_than_the_one_that_closes_is_refused_as_after_it(serve, remote):
+    serve(COUNTING)
+    env = remote(COUNTING)
+    env.reset()
+    assert env._session.begin_close()
+    with pytest.raises(EnvClosed, match="reset after the episode has ended"):
+        env.reset()
+    with pytest.raises(EnvClosed, match="act after the episode has ended"):
+        env.step(0)
+    env.close()
+
+
 def test_a_connection_that_breaks_is_resumed_without_stepping_twice(serve, remote, broker_url):
     serve(COUNTING)
     env = remote(COUNTING)
@@ -139,7 +151,7 @@ def test_versions_that_nobody_speaks_are_refused_with_both_named(stranger):
     assert isinstance(error, Error)
     assert (error.code, error.ends) == (ErrorCode.UNSUPPORTED_VERSION.value, True)
     assert "[98, 99]" in error.text
-    assert "version 1" in error.text
+    assert error.text.endswith("this worker speaks [1]")
 
 
 def test_a_make_of_another_wire_version_is_answered_at_the_control_key(stranger):
@@ -149,7 +161,11 @@ def test_a_make_of_another_wire_version_is_answered_at_the_control_key(stranger)
     assert "99" in error.text
 
 
-@pytest.mark.parametrize("body", [b"", b"\xc1", b"\xdd\xff\xff\xff\xff", b"\x91" * 5000, os.urandom(64), b"\x80"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xc1", b"\xdd\xff\xff\xff\xff", b"\x91" * 5000, os.urandom(64), b"\x80"],
+    ids=["nothing", "no msgpack", "too long", "too deep", "noise", "a map"],
+)
 def test_hostile_bytes_to_the_queue_of_requests_harm_nobody(stranger, remote, body):
     stranger.ask(COUNTING, body)
     assert remote(COUNTING).reset()[0] == [0]

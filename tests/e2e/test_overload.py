@@ -189,7 +189,7 @@ class TestSilence:
             eventually(lambda: slot.episode.dialogue._step_id == count, "all has been stepped")
             lengths = queue_lengths(rabbit, silent.episode)
             assert 0 < lengths[topology.percept_key(silent.episode, silent.incarnation)] <= topology.INBOX_LENGTH
-            assert not stepper._connection.wire.backlog
+            eventually(lambda: not stepper._connection.wire.backlog, "the worker has got rid of all that it wrote")
             assert neighbour.step(0)[0] == [1]
             relay.resume()
             silent.send(silent.act(count))

@@ -35,23 +35,19 @@ ALLOWED = Allowed(call=("push",), get=("gain", "count"), set=("gain",))
 LOCAL = {CARTPOLE: lambda: gymnasium.make(CARTPOLE, disable_env_checker=True), TELLING: Telling}
 
 
-def same(ours, theirs):
-    return all(identical(a, b) for a, b in zip(ours, theirs, strict=True))
-
-
 def test_a_run_whose_workers_are_lost_is_that_of_an_undisturbed_local_env(serve, remote):
     one, env, local = serve(CARTPOLE), remote(CARTPOLE, **REPLAY), LOCAL[CARTPOLE]()
-    assert same(env.reset(seed=3), local.reset(seed=3))
+    assert identical(env.reset(seed=3), local.reset(seed=3))
     ends = 0
     for turn in range(80):
         if turn % 16 == 9:
             vanish(one)
         ours, theirs = env.step(turn % 2), local.step(turn % 2)
-        assert same((ours[0], ours[2:]), (theirs[0], theirs[2:]))
+        assert identical((ours[0], ours[2:]), (theirs[0], theirs[2:]))
         if ours[2]:
             ends += 1
             vanish(one)
-            assert same(env.reset(), local.reset())  # without a seed: it goes on with the same numbers
+            assert identical(env.reset(), local.reset())  # without a seed: it goes on with the same numbers
     assert ends
 
 
@@ -61,18 +57,18 @@ def test_lanes_are_those_of_a_sync_vector_env_whoever_is_lost_in_all_autoreset_m
     workers = [serve(TELLING, capacity=1) for _ in range(episodes)]
     ours = lanes(TELLING, 6, episodes=episodes, autoreset_mode=mode, **REPLAY)
     theirs = SyncVectorEnv([Telling] * 6, autoreset_mode=mode)
-    assert same(ours.reset(seed=5), theirs.reset(seed=5))
+    assert identical(ours.reset(seed=5), theirs.reset(seed=5))
     theirs.action_space.seed(1)
     for turn in range(40):
         if turn % 10 == 7:
             vanish(workers[turn // 10 % episodes])
         actions = theirs.action_space.sample()
         results = theirs.step(actions)
-        assert same(ours.step(actions), results)
+        assert identical(ours.step(actions), results)
         ended = results[2] | results[3]
         if mode is AutoresetMode.DISABLED and ended.any():
             options = {"reset_mask": ended}
-            assert same(ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
+            assert identical(ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
     theirs.close()
 
 
@@ -128,7 +124,7 @@ def test_whatever_is_asked_when_the_worker_is_lost_is_answered(serve, remote):
     assert env.call("gain") == 3.0  # before any reset
     vanish(one)
     first = env.reset(seed=4, options={"a": 1})
-    assert same(first, Adjustable().reset(seed=4, options={"a": 1}))
+    assert identical(first, Adjustable().reset(seed=4, options={"a": 1}))
     env.step(1)
     vanish(one)
     assert env.render() == "step 1"
@@ -170,8 +166,9 @@ def test_a_step_that_is_overdue_when_its_worker_is_lost_can_be_waited_for(serve,
         env.step(WAIT)
     assert Gated.waiting.acquire(timeout=20)
     serve(GATED)
+    one._stepper.slots.clear()  # as in vanish(), whose turn it would be after the step
+    one._stepper._connection.close()
     gate.set()
-    vanish(one)
     assert env.wait(20.0)[0] == [1]
     env.step_timeout = 20.0
     assert env.step(0)[0] == [2]

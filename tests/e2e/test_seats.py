@@ -136,8 +136,7 @@ def test_a_world_of_an_env_of_one_agent_and_kwargs_that_it_refuses_leave_nothing
     for env_id, kwargs, words in ((COUNTING, {}, "an env of one agent"), (SUM, {"nonsense": 1}, "nonsense")):
         with pytest.raises(BadKwargs, match=words):
             remote(env_id, world="w", **kwargs).open()
-    eventually(lambda: worker._stepper._worlds.hosted == {}, "the worlds are gone")
-    assert worker._stepper.slots == {}
+    eventually(lambda: worker._stepper._worlds.hosted == worker._stepper.slots == {}, "worlds and slots are free")
 
 
 @pytest.mark.parametrize(
@@ -367,17 +366,16 @@ def test_a_host_that_does_not_get_the_name_back_ends_the_world(serve, table, bro
     key = world.key
 
     def steal():
-        if world.inbox is not None:
-            world.inbox = None
         try:
             thief.inbox(topology.WORLDS, [key], thief.mailbox(), "", prefetch=1, deadline=time.monotonic() + 5)
         except Exception:  # noqa: BLE001 - it is not free yet
             return False
         return True
 
-    worker._stepper._connection.cancel(world.inbox)
-    eventually(steal, "somebody else has the name")
-    world.nameless_since = time.monotonic()
+    with worker._stepper._turn:  # else the worker could claim it again before the thief does
+        worker._stepper._connection.cancel(world.inbox)
+        eventually(steal, "somebody else has the name")
+        worker._stepper._worlds.lose_name(world)
     with pytest.raises(WorkerLost, match="somebody else has taken the name of this world"):
         for _ in range(200):
             step(envs, 1, 1)
@@ -467,7 +465,7 @@ def test_a_world_whose_host_is_about_to_go_is_hosted_anew(serve, remote, hold):
 def test_a_world_whose_name_is_held_by_who_cannot_be_reached_is_refused_and_the_line_moves_on(
     serve, remote, hold, monkeypatch
 ):
-    monkeypatch.setattr(worlds, "UNDECIDED_S", 0.5)
+    monkeypatch.setattr(worlds, "UNDECIDED_S", 2.0)
     worker = serve(SUM)
     hold("w")
     waiting = ThreadPoolExecutor(1).submit(remote(SUM, world="w").open)

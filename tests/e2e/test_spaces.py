@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -15,6 +16,7 @@ from protocol.spaces import to_space
 from protocol.specs import from_data, to_data
 from protocol.wire import pack, unpack
 from tests.support.equal import identical
+from tests.support.oddities import BeforeDtypes
 
 BOX = spaces.Box(-1, 1, (2,))
 DTYPES = [
@@ -92,6 +94,13 @@ def test_spaces_of_gym_arrive_as_spaces_of_gym():
 def test_what_gym_does_not_have_is_named(space):
     with pytest.raises(TypeError, match='gym 0.26 has not .*use api="gymnasium"'):
         to_space(to_spec(space), import_gym().spaces)
+
+
+def test_gymnasium_of_before_1_2_3_which_knows_no_dtype_of_discrete_will_do():
+    older = SimpleNamespace(Discrete=BeforeDtypes, OneOf=spaces.OneOf)
+    assert to_space(to_spec(spaces.Discrete(3, start=-1)), older) == BeforeDtypes(3, start=-1)
+    with pytest.raises(TypeError, match="a Discrete space of int32 needs Gymnasium 1.2.3"):
+        to_space(to_spec(spaces.Discrete(3, dtype=np.int32)), older)
 
 
 def test_a_space_of_an_unknown_kind_is_named():

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import secrets
+import time
 
 import numpy as np
 import pytest
 
 from agent_worker import RemoteEnv, RemoteVectorEnv
+from broker import connect
 from env_worker import EmbeddedWorker, WorkerSettings
+from env_worker.catalogue import Catalogue
+from env_worker.pulse import Pulse
+from env_worker.stepper import Stepper
+from protocol.codec import encode
+from protocol.messages import Percept, Reset
+from tests.support.envs import Counting
 from tests.support.hosting import site
+from tests.support.stranger import Stranger
 from tests.support.strikes import every
 
 COUNTING = "tests.support.envs:Counting"
+STRUCK = "tests.e2e.test_strikes:Struck"
 
 POINTS = 50
 """A request has so many points at least: fewer would mean that the strikes do not reach what they are to reach."""
@@ -64,3 +74,35 @@ def test_an_env_whose_close_was_struck_anywhere_frees_its_slot_when_it_is_closed
 
         assert every(lambda: env.close(), another_has_the_slot, step=3) > POINTS
         env.close()
+
+
+class Struck(Counting):
+    """A Ctrl-C strikes while the first of it is made."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Struck.made += 1
+        if Struck.made == 1:
+            raise KeyboardInterrupt
+
+
+def test_a_make_that_was_struck_in_the_thread_of_another_agent_is_handled_again_as_if_it_had_not_been():
+    url, settings = f"memory://{secrets.token_hex(4)}", WorkerSettings((STRUCK,))
+    stepper = Stepper(settings, Catalogue(settings), Pulse())
+    stepper.attach(connect(url, timeout_s=1.0))
+    agent = Stranger(url)
+    agent.ask(STRUCK, encode(agent.make(STRUCK)))
+    make = stepper._mailbox.get(time.monotonic())
+    with pytest.raises(KeyboardInterrupt):
+        stepper.handle(make)
+    stepper.handle(make)
+    said = [type(agent.hear()).__name__ for _ in range(3)]
+    assert said == ["Accepted", "Accepted", "Status"]
+
+    agent.key = stepper.slots[agent.episode].inbox.queue
+    for body in (encode(Reset(agent.episode, 0, agent.incarnation)), agent.act(1), agent.act(2)):
+        agent.send(body)
+        stepper.handle(stepper._mailbox.get(time.monotonic()))
+        assert isinstance(agent.hear(), Percept)

@@ -16,6 +16,7 @@ from agent_worker.errors import EnvError, EpisodeEnded, WorkerLost
 from tests.support.commands import ROOT, Worker, eventually, run, worker
 
 COUNTING = "tests.support.envs:Counting"
+RAISING = "tests.support.envs:Raising"
 
 
 @pytest.fixture
@@ -77,6 +78,18 @@ def test_ctrl_c_ends_at_once_with_exit_code_0_and_tells_the_episodes(start, remo
             env.step(0)
 
 
+def test_an_env_that_raises_an_interrupt_of_its_own_costs_nobody_anything(start, remote):
+    with start(RAISING, COUNTING) as one:
+        env, neighbour = remote(RAISING, kind="interrupt"), remote(COUNTING)
+        env.reset()
+        neighbour.reset()
+        with pytest.raises(EnvError, match="step raised KeyboardInterrupt: of its own"):
+            env.step(0)
+        assert env.step(0)[0] == [2]
+        assert neighbour.step(0)[0] == [1]
+        assert "Traceback" not in one.said
+
+
 def test_a_step_that_hangs_is_ended_for_real_and_everybody_concerned_is_told(start, remote):
     with start(COUNTING, "--step-timeout", "1") as one:
         hung, neighbour = remote(COUNTING, trouble={"1": 600}), remote(COUNTING)
@@ -135,11 +148,11 @@ def test_a_dead_agent_s_slot_is_free_again(rabbit, tmp_path, remote):
 
 
 def test_idle_episodes_are_reaped_and_told(start, remote):
-    with start(COUNTING, "--idle-timeout", "0.5", "--capacity", "1"):
+    with start(COUNTING, "--idle-timeout", "2", "--capacity", "1"):
         env = remote(COUNTING)
         env.reset()
         assert remote(COUNTING).reset()[0] == [0]
-        with pytest.raises(EpisodeEnded, match="no request for 0.5 s.*idle_timeout, fault of the agent"):
+        with pytest.raises(EpisodeEnded, match="no request for 2 s.*idle_timeout, fault of the agent"):
             env.step(0)
 
 
@@ -161,8 +174,10 @@ def test_import_registers_third_party_envs_and_gym_envs_are_served(start, remote
         (["CartPole-v1", "--env-kwargs", "{"], 2, "--env-kwargs: expected JSON"),
         (["CartPole-v1", "--env-kwargs", "[]"], 2, "--env-kwargs: expected a JSON object"),
         (["CartPole-v1", "--backend", "atari"], 2, "backend: expected one of auto, gymnasium, gym, got 'atari'"),
-        (["CartPole-v1", "--step-timeout", "0"], 2, "step_timeout: expected more than 0 seconds, got 0"),
+        (["CartPole-v1", "--step-timeout", "0"], 2, "step_timeout: expected more than 0 seconds, but not for ever"),
         (["CartPole-v1", "--broker", "http://x"], 1, "http"),
+        (["CartPole-v1", "--broker", "memory://"], 2, "memory:// is within one process"),
+        (["CartPole-v1", "--broker", "MEMORY://"], 2, "memory:// is within one process"),
         ([], 2, "Missing argument"),
     ],
 )
@@ -210,9 +225,7 @@ def test_the_first_connect_is_retried_until_the_broker_is_there(tmp_path):
             one.wait_for("serving")
             assert one.stop() == 0
         finally:
-            if one.process.poll() is None:
-                os.killpg(one.process.pid, signal.SIGKILL)
-            one.process.wait()
+            one.end()
     finally:
         late.close()
 

@@ -37,7 +37,7 @@ MULTI = spaces.Dict(
 class Sampling(gymnasium.Env):
     """Observes anything of its space."""
 
-    def __init__(self, observation_space=MULTI, action_space=spaces.Discrete(4)) -> None:  # noqa: B008
+    def __init__(self, observation_space=MULTI, action_space=spaces.Discrete(4)) -> None:  # noqa: B008 - never changed
         self.observation_space, self.action_space, self.left = observation_space, action_space, 0
 
     def _observe(self):

@@ -85,7 +85,7 @@ def test_its_collector_counts_the_runs_of_remote_envs(serve, remote):
 @pytest.mark.timeout(1200)
 def test_dqn_learns_cartpole_on_remote_envs_of_a_real_worker(amqp_url, tmp_path):
     with worker(amqp_url, tmp_path / "worker.log", CARTPOLE, "--capacity", "40"):
-        make = lambda: gymbroker.make(CARTPOLE, amqp_url)  # noqa: E731 - as users of tianshou write it
+        make = lambda: gymbroker.make(CARTPOLE, amqp_url)
         train, test = DummyVectorEnv([make] * 10), DummyVectorEnv([make] * 10)
         policy = network(make(), 0)
         algorithm = DQN(

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tools.rabbit import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +29,12 @@ def environment(url: str | None = None) -> dict[str, str]:
     return found
 
 
-def heed_ctrl_c() -> None:
-    """``preexec_fn`` of a child: a shell that runs the tests in the background has SIGINT ignored, and so would it."""
+def as_child() -> None:
+    """``preexec_fn`` of a child: it ends with the thread that starts it, and heeds Ctrl-C.
+
+    A shell that runs the tests in the background has SIGINT ignored, and so would it.
+    """
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -66,7 +72,7 @@ class Worker:
                 stderr=stderr,
                 stdout=stderr,
                 start_new_session=True,
-                preexec_fn=heed_ctrl_c,
+                preexec_fn=as_child,
             )
 
     @property
@@ -82,7 +88,18 @@ class Worker:
     def steppers(self) -> list[int]:
         """Process ids of its children that have our code in them."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+        found = []
+        for child in children:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+                if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
+                    found.append(int(child))
+        return found
+
+    def end(self) -> None:
+        """Whatever has happened, nothing of it runs on."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 30.0) -> int:
         """Send a signal and wait for the end; gives the exit code."""
@@ -98,6 +115,4 @@ def worker(url: str, log: Path, *arguments: str, processes: int = 1, cwd: Path =
         one.wait_for("serving", processes)
         yield one
     finally:
-        if one.process.poll() is None:
-            os.killpg(one.process.pid, signal.SIGKILL)
-        one.process.wait()
+        one.end()

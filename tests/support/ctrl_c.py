@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.commands import ROOT, environment, eventually, heed_ctrl_c
+from tests.support.commands import ROOT, as_child, environment, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)|\bspawn_main\b')
+"""In a traceback: a line of ours, or of a child of ours that has begun."""
+
+STARTING = re.compile(r'Traceback \(most recent call last\):\n\s+File "<frozen ')
+"""The traceback of an interpreter that imports what it is to run."""
 
 
 @dataclass
@@ -26,32 +34,33 @@ class Ended:
     took_s: float
     out: str
     err: str
+    heeded: bool = True
+    """Python had begun to look at SIGINT when it was struck."""
 
     @property
     def wrong(self) -> str:
-        """What a struck command must not do; empty if it did none of it.
-
-        Exit code -SIGINT, for which a shell shows 130: all was done, and the interpreter was ending, without handlers.
-        """
+        """What a struck command must not do; empty if it did none of it."""
         if "Traceback" in self.out + self.err and not self.too_early:
             return f"a traceback:\n{self.err}"
-        return "" if self.code in (0, 130, -signal.SIGINT) or self.too_early else f"exit code {self.code}:\n{self.err}"
+        return "" if self.code in (0, 130) or self.too_early else f"exit code {self.code}:\n{self.err}"
 
     @property
     def too_early(self) -> bool:
         """The interpreter itself was starting: no line of ours had run, and none can say what a Ctrl-C does there."""
-        return "Traceback" in self.err and "gymbroker_start.py" not in self.err
+        if OURS.search(self.err) or "Exception ignored in" in self.err:  # which is said by one that ends
+            return False
+        return not self.heeded or STARTING.search(self.err) is not None
 
 
 class Command:
     """``python -m MODULE ...`` as a process of its own group, without a terminal."""
 
     def __init__(self, url: str, module: str, *arguments: str) -> None:
-        self._out, self._err = (Path(tempfile.mkstemp(prefix="ctrl-c-")[1]) for _ in range(2))
+        self._out, self._err = _new_file(), _new_file()
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], env=environment(url), cwd=ROOT, stdout=out, stderr=err,
-                start_new_session=True, preexec_fn=heed_ctrl_c,
+                start_new_session=True, preexec_fn=as_child,
             )  # fmt: skip
 
     @property
@@ -61,13 +70,14 @@ class Command:
 
     def strike(self, *, group: bool = False) -> Ended:
         """One Ctrl-C, to it or, as a terminal does, to all of its group; waits for its end."""
-        began = time.monotonic()
+        began, heeded = time.monotonic(), True
         if self.process.poll() is None:
+            heeded = heeds(self.process.pid)
             (os.killpg if group else os.kill)(self.process.pid, signal.SIGINT)
         try:
             code = self.process.wait(60)
             took_s = time.monotonic() - began
-            return Ended(code, took_s, self._out.read_text(), self._err.read_text())
+            return Ended(code, took_s, self._out.read_text(), self._err.read_text(), heeded)
         finally:
             self.end()
 
@@ -83,6 +93,27 @@ class Command:
         """Wait until ``what()``; fails with all that it has said."""
         eventually(lambda: what() or self.process.poll() is not None, f"{name}; it said:\n{self.err}", 60.0)
         assert self.process.poll() is None, f"it ended before {name}:\n{self.err}"
+
+
+def _new_file() -> Path:
+    file, name = tempfile.mkstemp(prefix="ctrl-c-")
+    os.close(file)
+    return Path(name)
+
+
+def heeds(pid: int) -> bool:
+    """Whether a process catches SIGINT, or ignores it: before Python does, the system ends it at once."""
+    return _has_sigint(pid, "Cgt|Ign")
+
+
+def deaf(pid: int) -> bool:
+    """Whether a Ctrl-C does nothing to a process: it ignores SIGINT, or has it wait."""
+    return _has_sigint(pid, "Blk|Ign")
+
+
+def _has_sigint(pid: int, masks_of: str) -> bool:
+    masks = re.findall(rf"Sig(?:{masks_of}):\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
 
 
 def left_behind(ctl: Callable[..., str], *, served: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import threading
 import time
 from collections import OrderedDict, deque
 from typing import Any
@@ -169,6 +170,13 @@ class BadText(Exception):
         raise ValueError("no text")
 
 
+class WorseText(Exception):
+    """An exception whose text ends the program."""
+
+    def __str__(self):
+        raise SystemExit(5)
+
+
 class Raising(Counting):
     """Raises what ``kind`` names: in its step, or in its close."""
 
@@ -184,6 +192,8 @@ class Raising(Counting):
             "stop": StopIteration(),
             "cancelled": asyncio.CancelledError(),
             "exit": GeneratorExit(),
+            "exiting text": WorseText(),
+            "interrupt": KeyboardInterrupt("of its own"),
             "odd arguments": OSError(3, b"\xff", "\udcff"),
         }[self.kind]
 
@@ -196,6 +206,14 @@ class Raising(Counting):
     def close(self):
         if self.where == "close":
             self._raise()
+
+
+class Lingering(Counting):
+    """Starts a thread that the end of the process waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        threading.Thread(target=threading.Event().wait).start()
 
 
 class Mute(Counting):

@@ -25,7 +25,8 @@ JOURNALED = "tests.support.losing:journaled"
 
 def vanish(worker: EmbeddedWorker) -> None:
     """What a worker has is gone at once, without a word, as if its process had been killed and started again."""
-    worker._stepper.slots.clear()
+    with worker._stepper._turn:
+        worker._stepper.slots.clear()
     worker._stepper._connection.close()
 
 

@@ -1,8 +1,9 @@
-"""Envs whose spaces make no lanes."""
+"""Envs whose spaces make no lanes, or that say little of themselves; and a space of an older Gymnasium."""
 
 from __future__ import annotations
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
 
 from env_worker.compat import import_gym
@@ -61,6 +62,33 @@ class Growing(Oddity, gymnasium.Env):
     def __init__(self) -> None:
         super().__init__()
         self.observation_space = spaces.Discrete(Oddity.opened)
+
+
+class Vast(Unbatchable):
+    """One observation of it is larger than a message may be."""
+
+    observation_space = spaces.Box(0, 255, (3000, 3000, 3), np.uint8)
+
+
+class Plain(Oddity, gymnasium.Env):
+    """Its action is a short integer, and its render modes are a set."""
+
+    metadata = {"render_modes": {"rgb_array", "human", "ansi", None}}
+    observation_space = spaces.Discrete(2)
+    action_space = spaces.Discrete(2, dtype=np.int32)
+
+
+class Silent(Plain):
+    """It says nothing of itself."""
+
+    metadata = None
+
+
+class BeforeDtypes(spaces.Discrete):
+    """``Discrete`` as it was before Gymnasium 1.2.3."""
+
+    def __init__(self, n, seed=None, start=0):
+        super().__init__(n, seed, start)
 
 
 class GymGraphs(gym.Env):

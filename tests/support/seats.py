@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.support.commands import ROOT, environment, eventually, heed_ctrl_c
+from tests.support.commands import ROOT, as_child, environment, eventually
 from tests.support.player import choose, plain
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Player:
         with self._log.open("w") as out:
             self.process = subprocess.Popen(
                 command, env=environment(url), cwd=ROOT, stdin=subprocess.PIPE, stdout=out, stderr=out,
-                preexec_fn=heed_ctrl_c,
+                preexec_fn=as_child,
             )  # fmt: skip
 
     @property
@@ -88,7 +88,7 @@ def beside(env: Any, runs: int, seed: int) -> dict[str, list[Any]]:
     lines: dict[str, list[Any]] = {agent: [] for agent in env.possible_agents}
     for _ in range(runs):
         (_take_turns if hasattr(env, "last") else _all_at_once)(env, seed, rngs, lines)
-    return json.loads(json.dumps(lines))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(lines))
 
 
 def _all_at_once(env: Any, seed: int, rngs: Any, lines: Any) -> None:
