@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from agent_worker import options
 from agent_worker.acting import PolicyError
 from agent_worker.errors import RemoteEnvError
 from agent_worker.evaluation import EvaluationError, OtherSettings
@@ -40,85 +41,31 @@ EXPECTED = (RemoteEnvError, BrokerError, PolicyError, PlotError, EvaluationError
 
 FAULTS_OF_THE_COMMAND = (PolicyError, PlotError, OtherSettings)
 
-Broker = Annotated[
-    str | None,
-    typer.Option(
-        envvar="GYMBROKER_URL", show_default=False,
-        help="amqp://user:password@host:port/vhost or amqps://...  [default: RabbitMQ on localhost]",
-    ),
-]  # fmt: skip
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log in detail, and show tracebacks.")]
-Policy = Annotated[
-    str,
-    typer.Option(
-        help="random, bandit, bandit-faithful, a model of Stable-Baselines3 (model.zip or ppo:model.zip), "
-        "a PyTorch module (policy.pt, .pth, .pt2), or module:attr (found in the current folder, too).",
-    ),
-]
-PolicyClass = Annotated[
-    str | None, typer.Option(metavar="MODULE:CLASS", help="The network whose weights (state_dict) are in policy.pt.")
-]
-Stochastic = Annotated[bool, typer.Option("--stochastic", help="Draw actions by a network's output, not its best.")]
-Trust = Annotated[
-    bool, typer.Option("--trust-policy", help="Run pickled Python in the policy's file; it may be any program.")
-]
-Episodes = Annotated[int | None, typer.Option(min=1, help="Stop after so many.  [default: 10]")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Stop after so many, of all lanes, instead of --episodes.")]
-Lanes = Annotated[int, typer.Option(min=1, help="Lanes to act in at once.")]
-Spread = Annotated[int, typer.Option(min=1, help="Spread the lanes over so many episodes: workers share them.")]
-Shared = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", show_default=False,
-        help="Share the episodes with all agent workers that give this name; each prints the summary of the whole.",
-    ),
-]  # fmt: skip
-Seed = Annotated[int | None, typer.Option(min=0, help="Of the policy; episode i is reset with seed + i.")]
-Kwargs = Annotated[str, typer.Option(help="JSON object: keyword arguments of the env.")]
-World = Annotated[str | None, typer.Option(help="Join the world of that name: an env of many agents.")]
-Seat = Annotated[str | None, typer.Option(help="As which agent of the world.  [default: any that is free]")]
-Compression = Annotated[
-    str | None, typer.Option(help="deflate: long observations and frames are deflated on their way, for slow links.")
-]
-Loss = Annotated[
-    str,
-    typer.Option(
-        metavar="raise|truncate|replay",
-        help="What becomes of a run whose env worker is lost: it ends all, or it is truncated, or replayed elsewhere.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")]
-Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save the learning curve there.")]
-MakeTimeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker with a free slot.")]
-StepTimeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for each reply.")]
-ConnectTimeout = Annotated[float, typer.Option(min=0, help="Seconds to try to reach the broker.")]
-
-
 @app.command()
 def run(
     env_id: Annotated[str, typer.Argument(help="Id that an env worker serves.")],
-    broker: Broker = None,
-    policy: Policy = "random",
-    policy_class: PolicyClass = None,
-    stochastic: Stochastic = False,
-    trust_policy: Trust = False,
-    episodes: Episodes = None,
-    steps: Steps = None,
-    num_envs: Lanes = 1,
-    env_episodes: Spread = 1,
-    evaluation: Shared = None,
-    seed: Seed = None,
-    env_kwargs: Kwargs = "{}",
-    world: World = None,
-    seat: Seat = None,
-    compression: Compression = None,
-    on_worker_loss: Loss = "raise",
-    as_json: Json = False,
-    plot: Plot = None,
-    make_timeout: MakeTimeout = 30.0,
-    step_timeout: StepTimeout = 300.0,
-    connect_timeout: ConnectTimeout = 30.0,
-    verbose: Verbose = False,
+    broker: options.Broker = None,
+    policy: options.Policy = "random",
+    policy_class: options.PolicyClass = None,
+    stochastic: options.Stochastic = False,
+    trust_policy: options.Trust = False,
+    episodes: options.Episodes = None,
+    steps: options.Steps = None,
+    num_envs: options.Lanes = 1,
+    env_episodes: options.Spread = 1,
+    evaluation: options.Shared = None,
+    seed: options.Seed = None,
+    env_kwargs: options.Kwargs = "{}",
+    world: options.World = None,
+    seat: options.Seat = None,
+    compression: options.Compression = None,
+    on_worker_loss: options.Loss = "raise",
+    as_json: options.Json = False,
+    plot: options.Plot = None,
+    make_timeout: options.MakeTimeout = 30.0,
+    step_timeout: options.StepTimeout = 300.0,
+    connect_timeout: options.ConnectTimeout = 30.0,
+    verbose: options.Verbose = False,
 ) -> None:
     """Play ENV_ID with a policy, and say how it went."""
     _log_to_stderr(verbose)
@@ -140,11 +87,11 @@ def run(
 @app.command()
 def ping(
     env_id: Annotated[str | None, typer.Argument(help="Id to ping a worker of.  [default: any that is served]")] = None,
-    broker: Broker = None,
+    broker: options.Broker = None,
     count: Annotated[int, typer.Option(min=1, help="Round trips.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for a worker, and for each answer.")] = 10.0,
-    verbose: Verbose = False,
+    timeout: options.PingTimeout = 10.0,
+    verbose: options.Verbose = False,
 ) -> None:
     """Measure the round trip to an env worker and back, without its env."""
     _log_to_stderr(verbose)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 from gymnasium.vector import AutoresetMode
@@ -21,7 +20,7 @@ from agent_worker.remote_vector_env import RemoteVectorEnv
 from agent_worker.report import progress
 from agent_worker.rollout import Record, rollout
 from agent_worker.rollout_lanes import rollout_lanes
-from agent_worker.wish import ON_WORKER_LOSS
+from agent_worker.wish import ON_WORKER_LOSS, seconds
 from protocol.compression import COMPRESSIONS
 
 if TYPE_CHECKING:
@@ -98,9 +97,7 @@ class Run:
 
     def _check_times(self) -> None:
         for name in ("make_timeout", "step_timeout", "connect_timeout"):
-            if not 0.0 <= getattr(self, name) <= TIMEOUT_MAX:
-                option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{option}: expected seconds, but not for ever, got {getattr(self, name)}")
+            object.__setattr__(self, name, seconds(f"--{name.replace('_', '-')}", getattr(self, name)))
 
     def _check_loss(self) -> None:
         if self.on_worker_loss not in ON_WORKER_LOSS:

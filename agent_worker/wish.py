@@ -65,7 +65,7 @@ class Wish:
             raise InvalidArgument(f"{self.env_id}: compression: expected {known}, got {self.compression!r:.80}")
         self._check_loss()
         for name in ("make_timeout", "resume_window", "connect_timeout", "reconnect_timeout", "step_timeout"):
-            object.__setattr__(self, name, seconds(self.env_id, name, getattr(self, name)))
+            object.__setattr__(self, name, seconds(f"{self.env_id}: {name}", getattr(self, name)))
         odd = opaque_in(self.kwargs)
         if odd is not None:
             raise BadKwargs(f"{self.env_id}: {odd} cannot be sent to a worker")
@@ -89,14 +89,14 @@ class Wish:
             raise InvalidArgument(f"{self.env_id}: seat {self.seat!r}: name the world that it is in, too")
 
 
-def seconds(env_id: str, name: str, value: Any) -> float:
+def seconds(name: str, value: Any) -> float:
     """``value``, any kind of number, as a time to wait. Raises ``InvalidArgument`` for what is none or has no end."""
     try:
         found = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:  # an int beyond all floats
         found = math.inf
     if not 0.0 <= found <= TIMEOUT_MAX:  # a NaN is not, either
-        raise InvalidArgument(f"{env_id}: {name}: expected seconds, 0 or more, but not for ever, got {value!r:.80}")
+        raise InvalidArgument(f"{name}: expected seconds, 0 or more, but not for ever, got {value!r:.80}")
     return found
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agent_worker import options
 from agent_worker.errors import RemoteEnvError
 from agent_worker.interrupts import EXIT_INTERRUPTED, interruptible
 from agent_worker.remote import broker_url
@@ -26,15 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-Broker = Annotated[
-    str | None,
-    typer.Option(
-        envvar="GYMBROKER_URL", show_default=False,
-        help="amqp://user:password@host:port/vhost or amqps://...  [default: RabbitMQ on localhost]",
-    ),
-]  # fmt: skip
-
 
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
@@ -70,9 +62,9 @@ def demo(
 
 @app.command()
 def doctor(
-    broker: Broker = None,
+    broker: options.Broker = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to try to reach the broker.")] = 5.0,
+    timeout: options.ConnectTimeout = 5.0,
 ) -> None:
     """Check this machine and the broker, and say what to do about what is wrong."""
     from gymbroker.doctor import examine
@@ -96,9 +88,9 @@ def doctor(
 
 @app.command()
 def status(
-    broker: Broker = None,
+    broker: options.Broker = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to try to reach the broker.")] = 5.0,
+    timeout: options.ConnectTimeout = 5.0,
 ) -> None:
     """Show which env workers are at the broker, what they serve, and how many episodes they can take."""
     from gymbroker.doctor import workers_at

@@ -1,10 +1,11 @@
-"""What the command line of gymbroker shows of what strangers say."""
+"""What the command lines show of what strangers say, and what they refuse."""
 
 from __future__ import annotations
 
 import pytest
 from typer.testing import CliRunner
 
+from agent_worker.cli import app as agent_app
 from gymbroker import doctor
 from gymbroker.cli import app
 
@@ -30,3 +31,21 @@ def test_doctor_shows_what_was_found_as_it_is(monkeypatch, ok):
     said = shown("doctor")
     assert said.count(ODD) == 2
     assert ("ok" if ok else "wrong") in said
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e300"])
+@pytest.mark.parametrize(
+    ("command_line", "arguments", "option"),
+    [
+        (app, ["status"], "--timeout"),
+        (app, ["doctor"], "--timeout"),
+        (agent_app, ["ping"], "--timeout"),
+        (agent_app, ["run", "CartPole-v1"], "--make-timeout"),
+        (agent_app, ["run", "CartPole-v1"], "--step-timeout"),
+        (agent_app, ["run", "CartPole-v1"], "--connect-timeout"),
+    ],
+)
+def test_a_time_that_is_none_is_refused_before_anything_is_done(command_line, arguments, option, value):
+    done = CliRunner().invoke(command_line, [*arguments, f"{option}={value}"], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert f"Invalid value for '{option}': time: expected seconds, 0 or more, but not for ever" in done.output
