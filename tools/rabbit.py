@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-BIN = Path("/usr/lib/rabbitmq/bin")
+BIN = Path(os.environ.get("GYMBROKER_RABBITMQ_BIN", "/usr/lib/rabbitmq/bin"))
+"""Where ``rabbitmq-server`` and ``rabbitmqctl`` are: another version than the installed one can be tried."""
 START_S = 90.0
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
