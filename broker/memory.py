@@ -24,7 +24,7 @@ from broker.port import Arrival, Kind, Receipt
 from broker.queues import Consumer, Message, Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from broker.port import Mailbox, Subscription
     from broker.topology import QueueSpec
@@ -72,6 +72,10 @@ class MemoryConnection:
         with self._hub.lock:
             self._check()
             self._exchanges.declare_all()
+
+    def renew(self, subscriptions: Iterable[Subscription]) -> None:
+        with self._hub.lock:
+            self._check()  # nobody can delete anything here
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> MemorySubscription:
         spec = topology.requests_spec(env_id)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 MESSAGE_MAX = 16 * 2**20
@@ -128,6 +128,9 @@ class Connection(Protocol):
 
     def declare_exchanges(self, deadline: float) -> None:
         """Make sure the exchanges and the dead-letter queue exist. Env workers only."""
+
+    def renew(self, subscriptions: Iterable[Subscription]) -> None:
+        """The same without waiting, and bind anew what ``serve`` or ``listen`` gave: somebody may have deleted it."""
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> Subscription:
         """Compete for ``make`` messages of ``env_id``: one at a time, each to be settled by ``ack`` or ``requeue``.

@@ -13,7 +13,7 @@ from env_worker.slot import DECLARE_S
 from protocol.presence import ASK, Presence
 
 if TYPE_CHECKING:
-    from broker.port import Arrival, Connection, Mailbox
+    from broker.port import Arrival, Connection, Mailbox, Subscription
     from env_worker.catalogue import Served
 
 PRESENCE_S = 5.0
@@ -32,6 +32,8 @@ class Announcer:
         self._worker, self._envs, self._capacity = worker, tuple(catalogue.entries), capacity
         self._connection: Connection
         self._mailbox: Mailbox
+        self.questions: Subscription
+        """Where it hears who asks."""
         self._announced = 0.0
 
     def attach(self, connection: Connection, mailbox: Mailbox) -> None:
@@ -40,7 +42,8 @@ class Announcer:
         self._listen()
 
     def _listen(self) -> None:
-        self._connection.listen(topology.PRESENCE, [ASK], self._mailbox, self, time.monotonic() + DECLARE_S)
+        deadline = time.monotonic() + DECLARE_S
+        self.questions = self._connection.listen(topology.PRESENCE, [ASK], self._mailbox, self, deadline)
 
     def announce(self, free: int, *, draining: bool) -> None:
         """Say it to whoever listens."""

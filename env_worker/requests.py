@@ -35,6 +35,11 @@ class Requests:
             if env_id not in self._taken:
                 self._taken[env_id] = self._connection.serve(env_id, self._mailbox, self._token, deadline)
 
+    @property
+    def taken(self) -> Iterable[Subscription]:
+        """What it takes from now."""
+        return self._taken.values()
+
     def leave(self) -> None:
         """Take no more. What has been handed out by then is to be given back."""
         for subscription in self._taken.values():

@@ -23,7 +23,7 @@ from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
 from broker.port import Arrival, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from broker.amqp.channel import Channel
     from broker.port import Mailbox, Subscription
@@ -55,9 +55,13 @@ class Consuming(Link):
         return AmqpMailbox(self)
 
     def declare_exchanges(self, deadline: float) -> None:
-        exchanges = [methods.declare_exchange(name, kind) for name, kind in topology.EXCHANGES.items()]
-        dead = [methods.declare_queue(topology.dead_spec()), *methods.bind(topology.DEAD, topology.DEAD, [""])]
-        self._declare([*exchanges, *dead], deadline, "declaring exchanges")
+        self._declare(_shared_by_all(), deadline, "declaring exchanges")
+
+    def renew(self, subscriptions: Iterable[Subscription]) -> None:
+        self.check()
+        binds = [bind for found in subscriptions if isinstance(found, AmqpSubscription) for bind in found.binds]
+        with self._control_turn, self.lock:
+            self._tell([*_shared_by_all(), *binds])
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> AmqpSubscription:
         self.check()
@@ -66,7 +70,7 @@ class Consuming(Link):
         with self.lock:
             channel = self._serving.get(env_id) or self._open_serving(env_id)
             found = self._subscribe(spec.name, channel, mailbox, token, acks=True)
-            binds = methods.bind(spec.name, topology.REQUESTS, [env_id])
+            binds = found.binds = methods.bind(spec.name, topology.REQUESTS, [env_id])
             take = [methods.prefetch(1), methods.consume(spec.name, found.tag, acks=True)]
             found.announced = False
 
@@ -122,6 +126,7 @@ class Consuming(Link):
             channel = self._deliveries if ours else self._open_shared()
             keyed = topology.EXCHANGES.get(exchange) == "topic"
             found = self._subscribe(spec.name, channel, mailbox, token, acks=prefetch > 0, keyed=keyed)
+            found.binds = binds if keyed else ()
             if channel.acks is not None:
                 channel.acks.begin(found.tag, prefetch)
             calls = [methods.consume(spec.name, found.tag, acks=found.acks)]
@@ -280,3 +285,9 @@ class Consuming(Link):
 
     def _deliveries_closed(self, error: BrokerError) -> None:
         self.adapter.fail(f"the channel of all deliveries is closed: {error}")
+
+
+def _shared_by_all() -> list[Any]:
+    """What declares the exchanges and the dead-letter queue."""
+    exchanges = [methods.declare_exchange(name, kind) for name, kind in topology.EXCHANGES.items()]
+    return [*exchanges, methods.declare_queue(topology.dead_spec()), *methods.bind(topology.DEAD, topology.DEAD, [""])]

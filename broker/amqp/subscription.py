@@ -9,6 +9,8 @@ from broker.amqp.route import Route
 from broker.port import Arrival, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from broker.amqp.channel import Channel
     from broker.amqp.mailbox import AmqpMailbox
 
@@ -26,7 +28,7 @@ class AmqpSubscription:
     ``acks``: each message is to be settled. ``keyed``: its key is told.
     """
 
-    __slots__ = ("_prefix", "acks", "announced", "box", "channel", "keyed", "queue", "tag", "token")
+    __slots__ = ("_prefix", "acks", "announced", "binds", "box", "channel", "keyed", "queue", "tag", "token")
 
     def __init__(
         self, queue: str, channel: Channel, tag: str, box: AmqpMailbox, token: Any, *, acks: bool, keyed: bool
@@ -35,6 +37,8 @@ class AmqpSubscription:
         self.acks, self.keyed = acks, keyed
         self.announced = True
         """Its owner wants to hear when it ends."""
+        self.binds: Sequence[Any] = ()
+        """What binds its queue to an exchange, if that can be done again (``Connection.renew``)."""
         self._prefix = b""
         """Of the route that its messages come by, once one has come."""
 

@@ -8,11 +8,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pika
 import pytest
 
 from agent_worker import RemoteEnv
 from broker import topology
 from env_worker import EmbeddedWorker, WorkerSettings
+from gymbroker.doctor import workers_at
 from tests.support.commands import eventually, worker
 from tools.rabbit import Rabbit
 
@@ -78,3 +80,19 @@ def test_a_queue_of_questions_who_is_there_that_an_operator_deletes_is_made_anew
         rabbit.ctl("delete_queue", topology.observer_queue(incarnation, 1))
         anew = topology.observer_queue(incarnation, 2)
         eventually(lambda: anew in rabbit.ctl("list_queues", "name").split(), "there is another")
+
+
+@pytest.mark.parametrize("exchange", [topology.REQUESTS, topology.ACTS, topology.PERCEPTS, topology.PRESENCE])
+def test_an_exchange_that_an_operator_deletes_is_made_anew_and_envs_are_served_again(rabbit, tmp_path, exchange):
+    with worker(rabbit.url, tmp_path / "log", COUNTING) as one:
+        before = RemoteEnv(COUNTING, rabbit.url, make_timeout=60.0)
+        before.reset()
+        with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as operator:
+            operator.channel().exchange_delete(exchange)
+        after = RemoteEnv(COUNTING, rabbit.url, make_timeout=60.0)
+        assert after.reset()[0] == [0]
+        assert after.step(0)[0] == [1]
+        eventually(lambda: workers_at(rabbit.url, 5.0), "the worker is found by who asks")
+        after.close()
+        before.close()
+        assert one.process.poll() is None, one.said
