@@ -158,9 +158,13 @@ class Rabbit:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ctl(self, *arguments: str, stdin: str = "") -> str:
-        """Run ``rabbitmqctl`` on this node (about half a second) and return what it printed."""
+        """Run ``rabbitmqctl`` on this node (about half a second) and return what it printed.
+
+        That of RabbitMQ 4 reads no ``stdin`` where it is given any option, too.
+        """
+        options = [] if stdin else ["--quiet"]
         done = subprocess.run(
-            [str(BIN / "rabbitmqctl"), "--quiet", "-n", self.node, *arguments],
+            [str(BIN / "rabbitmqctl"), *options, *arguments],
             env=self._environment, input=stdin, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         if done.returncode:
