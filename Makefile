@@ -16,10 +16,10 @@ ECO := .venv/eco-$(HERE)
 FUZZ := .venv/fuzz-$(HERE)
 BIN := .venv/bin
 
-.PHONY: help demo test test-faults test-ctrl-c soak lint types layers check test-compose test-ecosystem test-wheel bench fuzz build golden docs lock clean
+.PHONY: help demo test test-rabbitmq-4 test-faults test-ctrl-c soak lint types layers check test-compose test-ecosystem test-wheel bench fuzz build golden docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUN) ## watch an agent learn; BROKER=amqp://user:password@host:5672/ for real processes over a real RabbitMQ
 	@$(BIN)/gymbroker demo --broker "$(BROKER)"
@@ -28,6 +28,9 @@ test: $(DEV) ## the whole test suite, against memory:// and RabbitMQs that it st
 	@tools/ensure-rabbitmq
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not compose and not ecosystem" $(PYTEST_ARGS)
+
+test-rabbitmq-4: $(DEV) ## the same against RabbitMQ 4, fetched from Debian 13 into a root of its own; for root on Debian or Ubuntu
+	@bin=$$(tools/rabbitmq-4) && GYMBROKER_RABBITMQ_BIN="$$bin" $(MAKE) test
 
 test-faults: $(DEV) ## faults injected into real processes, within 30 minutes: writes docs/faults.md; FAULTS_ARGS="--only F9 F1* --trials 20"
 	@tools/ensure-rabbitmq
