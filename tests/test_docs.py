@@ -31,7 +31,7 @@ PAGES += sorted(ROOT.glob("docs/*.md"))
 
 PROGRAMS = {"env-worker": app, "agent-worker": agent_app, "gymbroker": gymbroker_app}
 
-LINE = re.compile(r"(?:^\$ |^|`)(env-worker|agent-worker|gymbroker|make) ([a-z][a-z-]+)([^`\n#]*)", re.MULTILINE)
+LINE = re.compile(r"(?:^\$ |^|`)(env-worker|agent-worker|gymbroker|make) ([a-z][a-z0-9-]+)([^`\n#]*)", re.MULTILINE)
 """A command line: in a block of code, or between backticks."""
 
 EXAMPLES = re.findall(r"^\| `(.+)` \| `([0-9a-f ]+)` \|$", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE)
@@ -101,7 +101,7 @@ def test_every_link_between_the_pages_leads_somewhere():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_line_on_a_page_is_one_that_there_is(page):
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for program, name, rest in LINE.findall(page.read_text()):
         if program == "make":
             assert name in targets, f"make {name}"
