@@ -9,6 +9,7 @@ from gymnasium.spaces import GraphInstance
 
 from agent_worker import parts
 from agent_worker.errors import EnvError, InvalidAction, ProtocolFailure
+from agent_worker.final_obs import has_graphs, with_graphs
 from protocol.coders import coder
 from protocol.errors import DecodeError, EncodeError
 from protocol.specs import SequenceSpec
@@ -34,6 +35,7 @@ class Batches:
             coder(SequenceSpec(spec, stack=True), bounds=bounds, graph=GraphInstance, name=name)
             for spec, bounds, name in ((self._action, True, "actions"), (self._observation, False, "observations"))
         )
+        self._graphs = has_graphs(self._observation)
 
     def encode(self, actions: Any, lanes: int) -> Any:
         """What an ``act`` carries. Raises ``InvalidAction`` unless there are ``lanes`` of them, each in its space."""
@@ -80,5 +82,5 @@ class Batches:
             np.frombuffer(bytearray(rewards), _REWARDS),
             np.frombuffer(terminated, _FLAGS) != 0,
             np.frombuffer(truncated, _FLAGS) != 0,
-            percept.info,
+            with_graphs(self._observation, percept.info) if self._graphs else percept.info,
         )

@@ -16,7 +16,7 @@ from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatist
 import gymbroker
 from agent_worker import RemoteVectorEnv, aio
 from agent_worker.errors import BadKwargs, EnvError, InvalidAction, InvalidArgument, StepTimeout
-from tests.support.envs import Everything
+from tests.support.envs import Everything, Graphs
 from tests.support.equal import identical
 from tests.support.oddities import BeforeDtypes
 from tests.support.trajectories import compare_lanes
@@ -43,6 +43,20 @@ def test_every_space_travels_in_lanes(serve, lanes):
     for _ in range(5):
         actions = theirs.action_space.sample()
         assert identical(ours.step(actions)[0], theirs.step(actions)[0])
+    theirs.close()
+
+
+@pytest.mark.parametrize("episodes", [1, 2])
+def test_graphs_in_the_last_observations_of_runs_are_of_the_space(serve, lanes, episodes):
+    serve("tests.support.envs:Graphs")
+    ours = lanes("tests.support.envs:Graphs", 4, autoreset_mode="same_step", episodes=episodes)
+    theirs = SyncVectorEnv([Graphs] * 4, autoreset_mode=AutoresetMode.SAME_STEP)
+    ours.reset(seed=1)
+    theirs.reset(seed=1)
+    for _ in range(2):
+        infos, wanted = ours.step([0] * 4)[4], theirs.step([0] * 4)[4]
+    assert identical(infos, wanted)
+    assert all(last in ours.single_observation_space for last in infos["final_obs"])
     theirs.close()
 
 

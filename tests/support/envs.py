@@ -228,3 +228,29 @@ class HoldsTheLock(Counting):
 
     def step(self, action):
         ctypes.PyDLL(None).sleep(600)
+
+
+class Graphs(gymnasium.Env):
+    """Graphs at every place in a space; a run has two steps."""
+
+    def __init__(self) -> None:
+        graph = spaces.Graph(spaces.Box(0, 1, (2,)), spaces.Discrete(3))
+        self.observation_space = spaces.Dict(
+            OrderedDict(
+                plain=graph,
+                pair=spaces.Tuple((spaces.Discrete(2), graph)),
+                many=spaces.Sequence(graph),
+                choice=spaces.OneOf((spaces.Discrete(3), graph)),
+            )
+        )
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        self.steps = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.observation_space.sample(), 0.0, self.steps == 2, False, {}
