@@ -41,7 +41,7 @@ class Factory:
         self.path = path
         thing = _load(path)
         make = getattr(thing, "make", thing)
-        if not _takes(make, "MyGame-v0"):
+        if not _takes(make, "MyGame-v0", all_of_them=False):  # what else it needs comes with each env
             raise BadFactory(f"{path}: expected a function make(env_id, **kwargs), or an object or a class that has it")
         self.make: Callable[..., Any] = make
         self._hooks: dict[str, Callable[..., Any]] = {}
@@ -109,12 +109,13 @@ def _load(path: str) -> Any:
         raise BadFactory(f"{path}: {type(error).__name__}: {error}") from error
 
 
-def _takes(function: Any, *arguments: Any) -> bool:
-    """Whether it can be called with so many arguments, as far as one can see."""
+def _takes(function: Any, *arguments: Any, all_of_them: bool = True) -> bool:
+    """Whether it can be called with so many arguments, as far as one can see; or with these and others."""
     if not callable(function):
         return False
     try:
-        inspect.signature(function).bind(*arguments)
+        signature = inspect.signature(function)
+        signature.bind(*arguments) if all_of_them else signature.bind_partial(*arguments)
     except TypeError:
         return False
     except ValueError:  # a built-in without a signature

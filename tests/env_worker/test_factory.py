@@ -22,6 +22,13 @@ def test_a_function_makes_every_id_of_the_command_line():
     assert (found.api, env.limit, env.trouble, env.render_mode) == ("factory", 2, {"1": "raise"}, "ansi")
 
 
+def test_what_else_a_factory_needs_comes_from_the_operator_or_the_agent():
+    assert entry("Counting-v0", "limited", env_kwargs={"limit": 2}).make({}, None).limit == 2
+    assert entry("Counting-v0", "limited").make({"limit": 3}, None).limit == 3
+    with pytest.raises(TypeError, match="missing 1 required .* 'limit'"):
+        entry("Counting-v0", "limited").make({}, None)
+
+
 def test_ids_that_a_factory_does_not_name_are_looked_up_as_ever():
     settings = WorkerSettings(("Twice-v0", "CartPole-v1"), factory=f"{FACTORIES}:Processing")
     catalogue = Catalogue(settings)

@@ -17,6 +17,11 @@ def make(env_id: str, **kwargs: Any) -> Any:
     return kinds[env_id](**kwargs)
 
 
+def limited(env_id: str, limit: int) -> Counting:
+    """Needs to be told one thing more."""
+    return Counting(limit=limit)
+
+
 class Processing:
     """Makes one id, and changes all that its env gives: the observation is twice as long, as its space is."""
 
