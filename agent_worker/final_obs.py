@@ -54,4 +54,4 @@ def _of_space(spec: Spec, value: Any) -> Any:
 
 
 def _is_choice(spec: OneOfSpec, number: Any) -> bool:
-    return isinstance(number, (int, np.integer)) and 0 <= number < len(spec.spaces)
+    return isinstance(number, (int, np.integer)) and int(number) in range(len(spec.spaces))

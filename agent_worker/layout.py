@@ -41,6 +41,7 @@ class Layout:
         self._ids = np.arange(num_envs, dtype=np.int32).reshape(episodes, self.lanes)
         self._last: list[Percept | None] = [None] * episodes
         """What each episode said last: of lanes that a reset leaves out, it still holds."""
+        self._seeds = np.full(num_envs, -1, dtype=object).reshape(self._ids.shape)
 
     def resets(self, seed: Any, options: dict[str, Any] | None) -> Requests:
         """What each episode is asked for a reset; without those that have no lane in ``options["reset_mask"]``.
@@ -60,6 +61,20 @@ class Layout:
         parts = zip(split_seeds(seeds, len(self.episodes), self.lanes), masks, strict=True)
         found = {number: {"seed": one, "options": options, "mask": mask} for number, (one, mask) in enumerate(parts)}
         return {number: fields for number, fields in found.items() if fields["mask"] is None or any(fields["mask"])}
+
+    def seeded(self, requests: Requests) -> None:
+        """Take note of the seeds in what episodes are asked for a reset."""
+        for number, fields in requests.items():
+            seed = fields["seed"]
+            seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.lanes)]
+            for lane, one in enumerate(seeds):
+                if one is not None and (fields["mask"] is None or fields["mask"][lane]):
+                    self._seeds[number, lane] = one
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed that each lane was reset with last; -1: none yet."""
+        return tuple(self._seeds.ravel().tolist())
 
     def _mask(self, given: Any) -> np.ndarray[Any, Any]:
         mask: np.ndarray[Any, Any] = np.asarray(given)

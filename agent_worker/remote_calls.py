@@ -160,9 +160,14 @@ class LaneCalls:
         @property
         def descriptions(self) -> tuple[Description, ...]: ...
 
+        def render(self) -> Any: ...
+
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call the method ``name`` of each lane, or read the attribute; gives an entry for each. Raises as a single
-        env's ``call``."""
+        env's ``call``. ``call("render")`` gives the frames, whatever is allowed, as ``render`` does."""
+        if name == "render" and not args and not kwargs:
+            frames = self.render()
+            return (None,) * self.num_envs if frames is None else tuple(frames)
         return self.call_lanes(None, name, *args, **kwargs)
 
     def call_lanes(self, lanes: Iterable[int] | None, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:

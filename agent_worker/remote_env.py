@@ -55,6 +55,7 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
     _spaces: ClassVar[ModuleType] = gymnasium.spaces
     _graph: ClassVar[Any] = GraphInstance
     _spec: EnvSpec | None = None
+    _seeded = False
 
     @property
     def spec(self) -> EnvSpec | None:
@@ -82,7 +83,13 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
     def spec(self, spec: EnvSpec | None) -> None:
         self._spec = spec
 
+    @property
+    def np_random_seed(self) -> int | None:
+        """The seed of the last ``reset`` that had one; -1, Gymnasium's for unknown: none had, the env drew its own."""
+        return self._np_random_seed if self._seeded else -1
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """As the env's own ``reset``: the same seed gives the same run as a local env."""
         gymnasium.Env.reset(self, seed=seed)
+        self._seeded = self._seeded or seed is not None
         return self._reset(seed, options)

@@ -16,7 +16,7 @@ from agent_worker.remote_calls import LaneCalls
 from agent_worker.spread import Spread
 from agent_worker.together import open_sessions
 from agent_worker.wish import Wish
-from protocol.messages import Act
+from protocol.messages import Act, Reset
 
 if TYPE_CHECKING:
     from agent_worker.batches import Five
@@ -113,6 +113,25 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         """As ``SyncVectorEnv.reset``; ``options["reset_mask"]`` chooses lanes in the mode ``DISABLED``."""
         five = self._spread.reset(self._layout.resets(seed, options), self.step_timeout)
         return five[0], five[4]
+
+    def reset_async(
+        self, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> None:
+        """Ask for what ``reset`` does and come back at once, as ``AsyncVectorEnv`` does; next: ``reset_wait``.
+
+        A reset makes void what was asked before.
+        """
+        self._spread.begin_reset(self._layout.resets(seed, options), self.step_timeout)
+
+    def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
+        """The result of ``reset_async``, or of a ``reset`` that timed out. Raises ``NothingPending`` without one."""
+        five = self._spread.wait(self.step_timeout if timeout is None else timeout, Reset)
+        return five[0], five[4]
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as SyncVectorEnv has it
+        """The seed that each lane was reset with last; -1 for one that never was, which only its worker could tell."""
+        return self._layout.seeds
 
     def step(self, actions: Any) -> Five:
         """As ``SyncVectorEnv.step``: observations, rewards float64 (N,), terminated and truncated bool (N,), infos.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent_worker.errors import InvalidArgument, RemoteEnvError
+from agent_worker.errors import InvalidArgument, NothingPending, RemoteEnvError
 from protocol.errors import EncodeError
 from protocol.messages import Act, Call, Render, Reset, Result
 
@@ -28,14 +28,21 @@ class Spread:
         self._gathering, self._layout, self._env_id = gathering, layout, env_id
         self._given: int | None = 0 if len(layout.episodes) == 1 else None
         """The episode that ``recv`` gave last."""
+        self._awaited: tuple[type[Request], Collection[int]] = (Act, layout.episodes)
+        """What ``wait`` is for: what was asked last, and of which episodes."""
 
     def reset(self, requests: Requests, timeout: float) -> Five:
         """Reset the episodes of ``requests``, and give what all lanes observe now."""
+        self.begin_reset(requests, timeout)
+        return self.wait(timeout, Reset)
+
+    def begin_reset(self, requests: Requests, timeout: float) -> None:
+        """``reset`` without waiting; next: ``wait``."""
         for number in self._layout.episodes:
             if number not in requests:
                 self._check(number, Act)  # its lanes are left out, and must have a run
         self.ask_reset(requests, timeout)
-        return self._layout.whole(self._hear(requests, timeout))
+        self._awaited = (Reset, requests.keys())
 
     def ask_reset(self, requests: Requests, timeout: float) -> None:
         """Ask for a reset without waiting. Raises ``InvalidArgument`` for options that cannot be sent."""
@@ -43,14 +50,21 @@ class Spread:
             self._ask(Reset, requests, timeout)
         except EncodeError as error:
             raise InvalidArgument(f"{self._env_id}: what reset() was given cannot be sent: {error}") from error
+        self._layout.seeded(requests)
 
     def act(self, actions: Any, timeout: float) -> None:
         """Send the actions of all lanes."""
         self._ask(Act, self._layout.acts(actions), timeout)
 
-    def wait(self, timeout: float) -> Five:
-        """What came of ``act`` or ``reset``. May be called again after ``StepTimeout``: what came before is kept."""
-        return self._layout.whole(self._hear(self._layout.episodes, timeout))
+    def wait(self, timeout: float, kind: type[Request] | None = None) -> Five:
+        """What came of ``act`` or ``reset``. May be called again after ``StepTimeout``: what came before is kept.
+
+        Raises ``NothingPending`` if nothing was asked, or something else than ``kind`` (None: whatever it was).
+        """
+        asked, numbers = self._awaited
+        if kind is not None and asked is not kind:
+            raise NothingPending(f"{self._env_id}: no {kind.performative} has been asked for")
+        return self._layout.whole(self._hear(numbers, timeout))
 
     def send(self, actions: Any, env_id: Any, timeout: float) -> None:
         """Send the actions of one episode: that of the lanes ``env_id``, or None: that of the last ``recv``."""
@@ -67,6 +81,7 @@ class Spread:
             raise self._layout.concerning(self._gathering.overdue(time.monotonic() - started))
         number, outcome = found
         self._given = number
+        self._awaited = (Act, self._layout.episodes)
         if isinstance(outcome, RemoteEnvError):
             raise self._layout.concerning({number: outcome})
         self._layout.heard(number, outcome)
@@ -80,12 +95,14 @@ class Spread:
     def call(self, requests: Requests, timeout: float) -> dict[int, Any]:
         """What the episodes of ``requests`` give for a ``call``. Raises ``EncodeError`` for what cannot be sent."""
         self._ask(Call, requests, timeout)
+        self._awaited = (Call, requests.keys())  # should it time out
         replies = self._hear(requests, timeout)
         return {number: reply.value for number, reply in replies.items() if isinstance(reply, Result)}
 
     def _ask(self, kind: type[Request], requests: Requests, timeout: float) -> None:
         for number in requests:
             self._check(number, kind)
+        self._awaited = (kind, self._layout.episodes)
         self._gathering.ask(kind, timeout, requests)
 
     def _check(self, number: int, kind: type[Request]) -> None:
@@ -100,6 +117,7 @@ class Spread:
         outcomes = self._gathering.wait_all(numbers, started + timeout)
         if outcomes is None:
             raise self._layout.concerning(self._gathering.overdue(time.monotonic() - started))
+        self._awaited = (Act, self._layout.episodes)
         errors: dict[int, RemoteEnvError] = {}
         replies: dict[int, Message] = {}
         for number, outcome in outcomes.items():

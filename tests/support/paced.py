@@ -23,6 +23,8 @@ WAIT, RAISE = 2, 1
 class Gated(Counting):
     """Counts; the action ``WAIT`` first waits until the test opens the gate, and ``RAISE`` raises.
 
+    So waits a reset with ``options={"wait": True}``.
+
     ``slow``: making it waits as well.
     """
 
@@ -38,6 +40,11 @@ class Gated(Counting):
     def _wait(self) -> None:
         Gated.waiting.release()
         assert Gated.gate.wait(60), "the test never opened the gate"
+
+    def reset(self, *, seed=None, options=None):
+        if options and options.get("wait"):
+            self._wait()
+        return super().reset(seed=seed, options=options)
 
     def step(self, action):
         if action == WAIT:

@@ -1,0 +1,108 @@
+"""What users of Gymnasium's own vector envs write, which its ``VectorEnv`` does not promise, over both transports."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from agent_worker.errors import NothingPending, StepTimeout
+from tests.support.equal import identical
+from tests.support.paced import GATED, Gated
+
+CARTPOLE = "CartPole-v1"
+COUNTING = "tests.support.envs:Counting"
+EPISODES = [1, 2]
+
+
+def local(**kwargs):
+    """Four lanes in this process."""
+    return SyncVectorEnv([lambda: gymnasium.make(CARTPOLE)] * 4, **kwargs)
+
+
+@pytest.mark.parametrize("episodes", EPISODES)
+def test_reset_async_and_reset_wait_give_what_reset_gives(serve, lanes, episodes):
+    serve(CARTPOLE)
+    mode = AutoresetMode.DISABLED
+    ours, theirs = lanes(CARTPOLE, 4, episodes=episodes, autoreset_mode=mode), local(autoreset_mode=mode)
+    mask = np.array([False, False, False, True])
+    for seed, options in ((5, None), ([1, None, 2, 3], {"reset_mask": mask}), (7, {})):
+        ours.reset_async(seed, options)
+        wanted = theirs.reset(seed=seed, options=None if options is None else dict(options))
+        assert identical(ours.reset_wait(timeout=20.0), wanted)
+        actions = theirs.action_space.sample()
+        assert identical(ours.step(actions), theirs.step(actions))
+    theirs.close()
+
+
+@pytest.mark.parametrize("episodes", EPISODES)
+def test_reset_wait_without_reset_async_is_the_error_of_gymnasium_and_takes_no_step_away(serve, lanes, episodes):
+    serve(COUNTING)
+    env = lanes(COUNTING, 2, episodes=episodes)
+    with pytest.raises(gymnasium.error.NoAsyncCallError):
+        env.reset_wait()
+    env.reset_async()
+    env.reset_wait()
+    with pytest.raises(NothingPending):
+        env.reset_wait()
+    env.step_async([1, 2])
+    with pytest.raises(NothingPending, match="no reset has been asked for"):
+        env.reset_wait()
+    assert env.step_wait()[1].tolist() == [1.0, 2.0]
+
+
+def test_a_reset_of_some_lanes_that_is_overdue_can_be_waited_for_again(serve, lanes, gate):
+    for _ in range(2):
+        serve(GATED, capacity=1)
+    env = lanes(GATED, 4, episodes=2, autoreset_mode="disabled")
+    env.reset()
+    assert env.step([0] * 4)[0].ravel().tolist() == [1] * 4
+    options = {"wait": True, "reset_mask": np.array([False, False, True, True])}
+    env.reset_async(options=options)
+    assert Gated.waiting.acquire(timeout=20)
+    for wait in (env.reset_wait, env.step_wait):
+        with pytest.raises(StepTimeout, match="lanes 2 to 3: .*waited"):
+            wait(timeout=0.1)
+    gate.set()
+    assert env.reset_wait()[0].ravel().tolist() == [1, 1, 0, 0]
+    assert env.step([0] * 4)[0].ravel().tolist() == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("episodes", EPISODES)
+def test_the_seeds_of_the_lanes_are_known_as_sync_vector_env_has_them(serve, lanes, episodes):
+    serve(CARTPOLE)
+    mode = AutoresetMode.DISABLED
+    ours, theirs = lanes(CARTPOLE, 4, episodes=episodes, autoreset_mode=mode), local(autoreset_mode=mode)
+    assert ours.np_random_seed == (-1,) * 4
+    mask = np.array([False, True, False, True])
+    asked = ((7, None), (None, None), ([1, None, 3, 4], None), ([5, 6, 7, None], {"reset_mask": mask}))
+    for seed, options in asked:
+        ours.reset(seed=seed, options=options)
+        theirs.reset(seed=seed, options=None if options is None else dict(options))
+        assert identical(ours.np_random_seed, theirs.np_random_seed)
+    ours.async_reset(seed=11)
+    assert ours.np_random_seed == (11, 12, 13, 14)
+    theirs.close()
+
+
+def test_a_single_env_tells_the_seed_that_it_was_given_and_none_that_is_not_the_env_s(serve, remote):
+    serve(CARTPOLE)
+    env = remote(CARTPOLE)
+    env.reset()
+    assert env.np_random_seed == -1
+    assert env.np_random is not None
+    assert env.np_random_seed == -1
+    env.reset(seed=42)
+    env.reset()
+    assert env.np_random_seed == 42
+
+
+def test_call_render_gives_the_frames_whatever_the_operator_allows(serve, lanes):
+    serve(COUNTING)
+    env = lanes(COUNTING, 3, render_mode="rgb_array")
+    env.reset()
+    assert identical(env.call("render"), env.render())
+    silent = lanes(COUNTING, 2)
+    silent.reset()
+    assert silent.call("render") == (None, None)
