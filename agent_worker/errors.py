@@ -14,7 +14,8 @@
     * ``InvalidAction`` — an action that is not in the action space. Nothing was stepped.
   * ``EnvError`` — the env itself raised; the episode goes on.
   * ``CallRefused`` — a method or an attribute that the worker does not let agents use. Also an ``AttributeError``.
-  * ``StepTimeout`` — no reply in time. Also a ``TimeoutError``. ``wait()``, ``reset()`` and ``close()`` are legal then.
+  * ``StepTimeout`` — no reply in time. Also a ``TimeoutError``, and that of ``multiprocessing``, which Gymnasium's
+    ``AsyncVectorEnv`` raises. ``wait()``, ``reset()`` and ``close()`` are legal then.
 
     * ``AlreadyPending`` — asked for more before the reply has come. Also Gymnasium's ``AlreadyPendingCallError``.
   * ``NothingPending`` — waited for a reply to nothing. Also Gymnasium's ``NoAsyncCallError``.
@@ -29,6 +30,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +102,7 @@ class CallRefused(RemoteEnvError, AttributeError):
     """A method or an attribute that the worker does not let agents use, or that the env has not."""
 
 
-class StepTimeout(RemoteEnvError, TimeoutError):
+class StepTimeout(RemoteEnvError, TimeoutError, multiprocessing.TimeoutError):
     """No reply in time. ``wait()``, ``reset()`` and ``close()`` are legal now, another ``step()`` is not."""
 
 

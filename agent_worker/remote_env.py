@@ -84,9 +84,9 @@ class RemoteEnv(RemoteCalls, RemoteMethods, gymnasium.Env[Any, Any]):  # type: i
         self._spec = spec
 
     @property
-    def np_random_seed(self) -> int | None:
+    def np_random_seed(self) -> int:
         """The seed of the last ``reset`` that had one; -1, Gymnasium's for unknown: none had, the env drew its own."""
-        return self._np_random_seed if self._seeded else -1
+        return self._np_random_seed if self._seeded and self._np_random_seed is not None else -1
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """As the env's own ``reset``: the same seed gives the same run as a local env."""
