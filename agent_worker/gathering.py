@@ -95,11 +95,15 @@ class Gathering:
         Raises ``NothingPending`` unless all of them have been asked.
         """
         if not all(map(self.busy, numbers)):
-            raise NothingPending(f"{self.sessions[0].env_id}: not every episode of this vector env has been asked")
-        while len(self._ready) < len(numbers) or not all(number in self._ready for number in numbers):
-            if not self._turn(deadline):
+            what = "nothing" if not any(map(self.busy, numbers)) else "not every episode of this vector env"
+            raise NothingPending(f"{self.sessions[0].env_id}: {what} has been asked that a reply could come to")
+        while not self._has(numbers):
+            if not self._turn(deadline) and not self._has(numbers):  # the last may have come late
                 return None
         return {number: self._ready.pop(number) for number in numbers}
+
+    def _has(self, numbers: Collection[int]) -> bool:
+        return len(self._ready) >= len(numbers) and all(number in self._ready for number in numbers)
 
     def _turn(self, deadline: float) -> bool:
         """Wait for one arrival, and do what is due. False: ``deadline`` has passed, and no more is there."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agent_worker.errors import NothingPending, StepTimeout
+from tests.support.commands import eventually
 from tests.support.equal import identical
 from tests.support.paced import GATED, Gated
 
@@ -62,11 +66,29 @@ def test_a_reset_of_some_lanes_that_is_overdue_can_be_waited_for_again(serve, la
     env.reset_async(options=options)
     assert Gated.waiting.acquire(timeout=20)
     for wait in (env.reset_wait, env.step_wait):
-        with pytest.raises(StepTimeout, match="lanes 2 to 3: .*waited"):
+        with pytest.raises(StepTimeout, match="lanes 2 to 3: .*waited") as caught:
             wait(timeout=0.1)
+        assert isinstance(caught.value, multiprocessing.TimeoutError)  # what AsyncVectorEnv raises
     gate.set()
     assert env.reset_wait()[0].ravel().tolist() == [1, 1, 0, 0]
     assert env.step([0] * 4)[0].ravel().tolist() == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("episodes", EPISODES)
+def test_the_last_reply_may_come_when_the_time_is_up(serve, lanes, monkeypatch, episodes):
+    monkeypatch.setattr("agent_worker.gathering.FLOOD_S", 0.0)
+    serve(COUNTING)
+    env = lanes(COUNTING, 2, episodes=episodes)
+    env.reset_async()
+    found = []
+
+    def heard():
+        with contextlib.suppress(StepTimeout):
+            found.append(env.reset_wait(timeout=0.0))
+        return found
+
+    eventually(heard, "the reply to the reset")
+    assert found[0][0].tolist() == [[0], [0]]
 
 
 @pytest.mark.parametrize("episodes", EPISODES)
