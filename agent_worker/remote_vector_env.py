@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from agent_worker import caretaker
+from agent_worker.errors import EnvClosed
 from agent_worker.gathering import Gathering
 from agent_worker.known_lanes import KnownLanes
 from agent_worker.layout import Layout
@@ -125,7 +126,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
 
     def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
         """The result of ``reset_async``, or of a ``reset`` that timed out. Raises ``NothingPending`` without one."""
-        five = self._spread.wait(self.step_timeout if timeout is None else timeout, Reset)
+        five = self._spread.wait(self._patience(timeout), Reset)
         return five[0], five[4]
 
     @property
@@ -152,7 +153,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
 
     def step_wait(self, timeout: float | None = None) -> Five:
         """The result of ``step_async``, or of a ``step`` that timed out; may be called again after ``StepTimeout``."""
-        return self._spread.wait(self.step_timeout if timeout is None else timeout)
+        return self._spread.wait(self._patience(timeout))
 
     def async_reset(self, seed: int | list[int | None] | None = None, *, env_id: Any = None) -> None:
         """Ask all episodes for a reset, and come back at once; next: ``recv``, once for each episode.
@@ -183,7 +184,13 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         the others go on, and are received by the next call. Raises ``NothingPending`` if nothing has been sent, and
         ``StepTimeout`` if nothing came within ``timeout`` seconds (None: ``step_timeout``); call it again then.
         """
-        return self._spread.recv(self.step_timeout if timeout is None else timeout)
+        return self._spread.recv(self._patience(timeout))
+
+    def _patience(self, timeout: float | None) -> float:
+        """Seconds to wait for what was asked. Raises ``EnvClosed``: nothing comes any more."""
+        if self.closed:
+            raise EnvClosed(f"{self._wish.env_id}: used after close(); make a new env")
+        return self.step_timeout if timeout is None else timeout
 
     def render(self) -> Any:
         """A tuple of frames, one for each lane; None without a render mode."""

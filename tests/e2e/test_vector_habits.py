@@ -128,3 +128,15 @@ def test_call_render_gives_the_frames_whatever_the_operator_allows(serve, lanes)
     silent = lanes(COUNTING, 2)
     silent.reset()
     assert silent.call("render") == (None, None)
+
+
+@pytest.mark.parametrize("episodes", EPISODES)
+def test_who_waits_after_close_is_told_so(serve, lanes, episodes):
+    serve(COUNTING)
+    env = lanes(COUNTING, 2, episodes=episodes)
+    env.reset()
+    env.step_async([0, 0])
+    env.close(timeout=1, terminate=True)  # what close of AsyncVectorEnv takes
+    for wait in (env.step_wait, env.reset_wait, env.recv):
+        with pytest.raises(gymnasium.error.ClosedEnvironmentError, match=r"used after close\(\)"):
+            wait()
