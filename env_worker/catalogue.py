@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import gymnasium
 
 from env_worker import drawing, price
-from env_worker.compat import import_gym, renders_by_mode
+from env_worker.compat import import_gym, modern_metadata, renders_by_mode
 from env_worker.factory import BadFactory, Factory
-from env_worker.foreign import accept, modern_metadata
+from env_worker.foreign import accept
 from env_worker.host import close_quietly
 from env_worker.pool import NoEnvPool, import_envpool
 

@@ -97,3 +97,10 @@ def renders_by_mode(env: Any) -> bool:
         return "mode" in inspect.signature(env.render).parameters
     except (AttributeError, TypeError, ValueError):  # it has no render, or one without a signature
         return False
+
+
+def modern_metadata(env: Any) -> dict[Any, Any]:
+    """The metadata of an env; those of before gym 0.26 also under the names that it gave them."""
+    metadata = getattr(env, "metadata", None) or {}
+    older = {"render_modes": "render.modes", "render_fps": "video.frames_per_second"}
+    return {**{new: metadata[old] for new, old in older.items() if old in metadata}, **metadata}

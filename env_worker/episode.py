@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from broker import topology
 from env_worker import drawing
 from env_worker.catalogue import BadKwargs
-from env_worker.foreign import modern_metadata
+from env_worker.compat import modern_metadata
 from env_worker.host import BadCall, Refused, RefusedRequest
 from env_worker.hosts import host
 from env_worker.interrupts import is_ctrl_c

@@ -13,7 +13,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from env_worker.compat import HostedEnv, renders_by_mode
+from env_worker.compat import HostedEnv, modern_metadata, renders_by_mode
+from env_worker.listed import ListedAgents, is_listed
 from env_worker.multi import kind_of
 from env_worker.spaces import UnsupportedSpace, to_spec
 from protocol.spaces import to_space
@@ -34,6 +35,8 @@ def accept(env: Any, made_by: str, render_mode: str | None = None) -> Any:
         kind = f"{type(env).__module__}.{type(env).__qualname__}"
         lacks = ", ".join(missing)
         raise TypeError(f"{made_by} gave a {kind}, which is no env of gymnasium, gym or dm_env: it has no {lacks}")
+    if is_listed(env):
+        return ListedAgents(env, render_mode)
     return PresentEnv(env, render_mode) if renders_by_mode(env) and kind_of(env) is None else env
 
 
@@ -92,13 +95,6 @@ class PresentEnv(ForeignEnv):
         if not self._tells_mode:
             return self.env.render()
         return None if self.render_mode is None else self.env.render(mode=self.render_mode)
-
-
-def modern_metadata(env: Any) -> dict[Any, Any]:
-    """The metadata of an env; those of before gym 0.26 also under the names that it gave them."""
-    metadata = getattr(env, "metadata", None) or {}
-    older = {"render_modes": "render.modes", "render_fps": "video.frames_per_second"}
-    return {**{new: metadata[old] for new, old in older.items() if old in metadata}, **metadata}
 
 
 class DmEnv(ForeignEnv):
