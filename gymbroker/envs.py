@@ -1,8 +1,14 @@
-"""Remote envs as users make them: on ``memory://`` they bring their worker along."""
+"""Remote envs as users make them: on ``memory://`` they bring their worker along.
+
+The class of the library stands among the bases of each: skrl looks there, and no further, for whose env it was given.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+import gymnasium
+from gymnasium.vector import VectorEnv
 
 from agent_worker.remote_env import RemoteEnv as _RemoteEnv
 from agent_worker.remote_vector_env import RemoteVectorEnv as _RemoteVectorEnv
@@ -12,7 +18,7 @@ if TYPE_CHECKING:
     from agent_worker.lasting import AnySession
 
 
-class RemoteEnv(_RemoteEnv):
+class RemoteEnv(_RemoteEnv, gymnasium.Env[Any, Any]):  # type: ignore[override]  # its spaces are read only
     """As ``agent_worker.RemoteEnv``; on ``memory://`` an env worker is embedded in this process if none serves it."""
 
     def _open(self) -> AnySession:
@@ -29,7 +35,7 @@ def opened(**kwargs: Any) -> RemoteEnv:
 opened.metadata = RemoteEnv.metadata  # type: ignore[attr-defined]  # gymnasium.make reads the render modes there
 
 
-class RemoteVectorEnv(_RemoteVectorEnv):
+class RemoteVectorEnv(_RemoteVectorEnv, VectorEnv[Any, Any, Any]):
     """As ``agent_worker.RemoteVectorEnv``; on ``memory://`` an env worker is embedded in this process likewise."""
 
     def _open(self) -> list[AnySession]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from agent_worker.gym_env import GymRemoteEnv as _GymRemoteEnv
 from gymbroker.embedding import ensure_served
+from gymbroker.registration import gym
 
 if TYPE_CHECKING:
     from agent_worker.lasting import AnySession
 
 
-class GymRemoteEnv(_GymRemoteEnv):
+class GymRemoteEnv(_GymRemoteEnv, gym.Env):  # type: ignore[misc]  # gym is not typed
     """As ``agent_worker.gym_env.GymRemoteEnv``; on ``memory://`` an env worker is embedded if none serves it."""
 
     def _open(self) -> AnySession:

@@ -8,6 +8,7 @@ import sys
 
 import gymnasium
 import numpy as np
+import pettingzoo
 import pytest
 from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
@@ -157,6 +158,18 @@ def test_an_id_that_was_registered_later_is_made_known_by_register():
 def test_an_unknown_api_is_named():
     with pytest.raises(ValueError, match="expected 'gymnasium' or 'gym', got 'dm_env'"):
         gymbroker.make("CartPole-v1", broker="memory://", api="dm_env")
+
+
+def test_the_class_of_the_library_is_a_direct_base():
+    """skrl's ``wrap_env`` looks at ``__bases__``, and no further, for the library that an env is of."""
+    from gymbroker.gym_envs import GymRemoteEnv
+    from gymbroker.multi_envs import RemoteAECEnv, RemoteParallelEnv
+
+    assert gymnasium.Env in gymbroker.RemoteEnv.__bases__
+    assert gymnasium.vector.VectorEnv in gymbroker.RemoteVectorEnv.__bases__
+    assert gym.Env in GymRemoteEnv.__bases__
+    assert pettingzoo.ParallelEnv in RemoteParallelEnv.__bases__
+    assert pettingzoo.AECEnv in RemoteAECEnv.__bases__
 
 
 def test_what_is_exported_exists():
