@@ -63,8 +63,8 @@ class HostedEnv:
         given = {"seed": seed, "options": options}
         asking = {"return_info": True} if self._asks_for_info else {}
         result = self.env.reset(**{name: given[name] for name in self._takes}, **asking)
-        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
-            return result
+        if isinstance(result, tuple) and len(result) == 2 and (result[1] is None or isinstance(result[1], dict)):
+            return result  # None is in no space: it is an info that is none, and will be called so
         return result, {}
 
     def step(self, action: Any) -> tuple[Any, float, Any, Any, dict[Any, Any]]:
@@ -75,11 +75,21 @@ class HostedEnv:
         else:
             observation, reward, done, info = result
             truncated = bool(info.get("TimeLimit.truncated", False))
-            terminated = bool(done) and not truncated
-        return observation, reward if type(reward) is float else _number(reward), terminated, truncated, info
+            terminated = flag("done", done) and not truncated
+        return observation, reward if type(reward) is float else number(reward), terminated, truncated, info
 
 
-def _number(reward: Any) -> float:
+def flag(name: str, value: Any) -> bool:
+    """Of any library's bool or number. Raises ``EncodeError`` for several, of which Python would make True."""
+    if not isinstance(value, (list, tuple, dict)):
+        try:
+            return bool(value)
+        except (TypeError, ValueError):  # an array of several, or of a library that has an error for it
+            pass
+    raise EncodeError(f"{name}: expected one bool, got {describe(value)}")
+
+
+def number(reward: Any) -> float:
     """Of any library's scalar, or of an array of one number, which older envs for continuous control give.
 
     Raises ``EncodeError`` for anything else, such as the rewards of several objectives.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from env_worker.calls import answer, answer_lanes
-from env_worker.compat import HostedEnv
+from env_worker.compat import HostedEnv, flag
 from env_worker.host import BadCall, Host, RefusedRequest, close_quietly
 from env_worker.multi import kind_of
 from env_worker.multi_hosts import many_host
@@ -63,8 +63,8 @@ class SingleHost(Host):
         observation, reward, terminated, truncated, info = self._hosted.step(action)
         return {
             "reward": reward,
-            "terminated": bool(terminated),
-            "truncated": bool(truncated),
+            "terminated": flag("terminated", terminated),
+            "truncated": flag("truncated", truncated),
             "info": info,
             "observation": self._observations.encode(observation),
         }

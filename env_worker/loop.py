@@ -13,6 +13,8 @@ from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
+from env_worker.compat import number
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -94,7 +96,8 @@ class LoopLanes(VectorEnv[Any, Any, Any]):
                 seen[lane], info = env.reset(seed=None, options=None)
                 rewards[lane], terminated[lane], truncated[lane] = 0.0, False, False
             else:
-                seen[lane], rewards[lane], terminated[lane], truncated[lane], info = env.step(action)
+                seen[lane], reward, terminated[lane], truncated[lane], info = env.step(action)
+                rewards[lane] = reward if type(reward) is float else number(reward)
                 if at_once and (terminated[lane] or truncated[lane]):
                     infos = self._add_info(infos, {"final_obs": seen[lane], "final_info": info}, lane)
                     seen[lane], info = env.reset(seed=None, options=None)

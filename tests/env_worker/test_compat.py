@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from env_worker.compat import HostedEnv, import_gym
+from env_worker.compat import HostedEnv, flag, import_gym
 from protocol.errors import EncodeError
 from tests.support.envs import Counting, OldApi
 from tests.support.old_envs import Interim
@@ -72,6 +72,41 @@ def test_what_is_no_number_is_no_reward_and_is_called_so(reward, text):
 
     with pytest.raises(EncodeError, match=f"reward: expected one number, got {text}"):
         HostedEnv(Rewarding()).step(0)
+
+
+@pytest.mark.parametrize("value", [True, 1, np.bool_(True), np.int64(1), np.array([True]), np.array(1)], ids=repr)
+def test_a_flag_is_a_bool_whatever_the_env_calls_true(value):
+    assert flag("terminated", value) is True
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([False, False], "list of length 2"), ([False], "list of length 1"), ((), "tuple of length 0"),
+        ({"red": False}, "dict of length 1"), (np.zeros(2, np.bool_), r"a bool array of shape \(2,\)"),
+    ],
+)  # fmt: skip
+def test_flags_of_several_agents_are_no_flag_and_are_called_so(value, text):
+    """Python calls ``[False, False]`` true."""
+    with pytest.raises(EncodeError, match=f"truncated: expected one bool, got {text}"):
+        flag("truncated", value)
+
+
+def test_a_done_of_several_agents_is_not_taken_for_one():
+    class Several(OldApi):
+        def step(self, action):
+            return 0, 1.0, [False, False], {}
+
+    with pytest.raises(EncodeError, match="done: expected one bool, got list of length 2"):
+        HostedEnv(Several()).step(0)
+
+
+def test_an_info_that_is_none_is_not_taken_for_a_part_of_the_observation():
+    class Silent(Counting):
+        def reset(self, *, seed=None, options=None):
+            return super().reset(seed=seed)[0], None
+
+    assert HostedEnv(Silent()).reset(1, None)[1] is None
 
 
 @pytest.mark.parametrize(("seed", "terminated", "truncated"), [(0, False, False), (4, True, False), (9, False, True)])

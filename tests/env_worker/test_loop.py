@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import OrderEnforcing
 
 from env_worker.loop import LoopLanes
+from protocol.errors import EncodeError
 from tests.support.envs import Astray, Counting
 from tests.support.equal import identical
 from tests.support.paced import Ending, Telling
@@ -196,6 +197,30 @@ def test_an_info_that_is_none_is_an_error_as_it_is_there():
         env.reset()
         with pytest.raises(AttributeError, match="items"):
             env.step(np.zeros(LANES, np.int64))
+
+
+@pytest.mark.parametrize("reward", [np.float32(0.5), np.array([0.5]), np.array([[0.5]], np.float32)], ids=repr)
+def test_a_reward_is_a_float_as_that_of_a_single_env_is(reward):
+    """Also an array of one number, which numpy 2.4 no longer takes for a number itself."""
+
+    class Rewarding(Counting):
+        def step(self, action):
+            return super().step(action)[0], reward, False, False, {}
+
+    ours = LoopLanes([Rewarding(), Rewarding()], AutoresetMode.NEXT_STEP)
+    ours.reset()
+    assert identical(ours.step(np.zeros(2, np.int64))[1], np.array([0.5, 0.5]))
+
+
+def test_rewards_of_several_objectives_are_called_so():
+    class Objectives(Counting):
+        def step(self, action):
+            return super().step(action)[0], np.zeros(3, np.float32), False, False, {}
+
+    ours = LoopLanes([Objectives()], AutoresetMode.NEXT_STEP)
+    ours.reset()
+    with pytest.raises(EncodeError, match=r"reward: expected one number, got a float32 array of shape \(3,\)"):
+        ours.step(np.zeros(1, np.int64))
 
 
 def test_closing_and_drawing_reach_every_lane():
