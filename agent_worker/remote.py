@@ -265,15 +265,7 @@ class RemoteMethods:
         if self._used:
             raise pickle.PicklingError(f"{self._wish.env_id}: a remote env can be pickled before its first reset only")
         wish = self._wish
-        return {
-            "env_id": wish.env_id, "broker": wish.broker, "render_mode": wish.render_mode,
-            "world": wish.world, "seat": wish.seat,
-            "make_timeout": wish.make_timeout, "step_timeout": self.step_timeout,
-            "resume_window": wish.resume_window, "connect_timeout": wish.connect_timeout,
-            "reconnect_timeout": wish.reconnect_timeout, "compression": wish.compression,
-            "on_worker_loss": wish.on_worker_loss,
-            "replay_limit": wish.replay_limit, **wish.kwargs,
-        }  # fmt: skip
+        return {**wish.arguments(), "world": wish.world, "seat": wish.seat, "step_timeout": self.step_timeout}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]  # made anew, as __getstate__ says

@@ -153,6 +153,7 @@ class LaneCalls:
     if TYPE_CHECKING:
         _wish: Wish
         _spread: Spread
+        _used: bool
         num_envs: int
         episodes: int
         step_timeout: float
@@ -214,6 +215,7 @@ class LaneCalls:
     def _send(
         self, entry: str, requests: dict[int, dict[str, Any]], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> dict[int, Any]:
+        self._used = True  # as above
         with sendable(self._wish, entry, args, kwargs):
             return self._spread.call(requests, self.step_timeout)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         )  # fmt: skip
         self.step_timeout = self._wish.step_timeout
         """Seconds to wait for each reply."""
+        self._used = False
         self._gathering = Gathering(self._open())
         self._session = self._gathering.sessions[0] if episodes == 1 else None
         """Of a single episode: ``step`` takes no detour then."""
@@ -112,6 +114,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """As ``SyncVectorEnv.reset``; ``options["reset_mask"]`` chooses lanes in the mode ``DISABLED``."""
+        self._used = True
         five = self._spread.reset(self._layout.resets(seed, options), self.step_timeout)
         return five[0], five[4]
 
@@ -161,6 +164,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         ``env_id``: reset the lanes of one episode only, as ``recv`` named them. ``seed`` is that of all lanes anyway:
         of an int ``s`` lane ``i`` gets ``s + i``. A reset makes void what the episode was asked before.
         """
+        self._used = True
         requests = self._layout.resets(seed, None)
         if env_id is not None:
             number = self._layout.number(env_id)
@@ -202,6 +206,17 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         """End the episodes and free the workers' slots."""
         self._gathering.close(CLOSE_TIMEOUT_S)
         self._finalizer.detach()  # last: should a Ctrl-C strike, who drops the env closes it
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only what makes equal lanes elsewhere, as of a single env: episodes that run cannot be in two places."""
+        if self._used:
+            text = "remote lanes can be pickled before their first reset only"
+            raise pickle.PicklingError(f"{self._wish.env_id}: {text}")
+        known = {"num_envs": self.num_envs, "episodes": self.episodes, "autoreset_mode": self.autoreset_mode}
+        return {**self._wish.arguments(), **known, "step_timeout": self.step_timeout}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # made anew, as __getstate__ says
 
     def __del__(self) -> None:
         """Nothing: the finalizer has it closed by the caretaker. Before 1.3 Gymnasium closes here, and waits."""

@@ -70,6 +70,14 @@ class Wish:
         if odd is not None:
             raise BadKwargs(f"{self.env_id}: {odd} cannot be sent to a worker")
 
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments that both a remote env and remote lanes take, with which an equal one is made."""
+        names = (
+            "env_id", "broker", "render_mode", "make_timeout", "resume_window", "connect_timeout", "reconnect_timeout",
+            "compression", "on_worker_loss", "replay_limit",
+        )  # fmt: skip
+        return {**self.kwargs, **{name: getattr(self, name) for name in names}}
+
     def _check_loss(self) -> None:
         mode, limit = self.on_worker_loss, self.replay_limit
         if mode not in ON_WORKER_LOSS:

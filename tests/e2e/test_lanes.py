@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import pickle
 
 import gymnasium
 import numpy as np
@@ -259,6 +260,19 @@ def test_actions_that_do_not_fit_are_refused_before_anything_is_sent(serve, lane
     with pytest.raises(InvalidAction, match="actions"):
         env.step(actions)
     assert env.step([0, 0])[0].tolist() == [[1], [1]]
+
+
+def test_lanes_can_be_pickled_before_their_first_reset_only(serve, lanes):
+    serve(COUNTING)
+    ours = lanes(COUNTING, 4, episodes=2, autoreset_mode="same_step", limit=5, step_timeout=7.0)
+    copy = pickle.loads(pickle.dumps(ours))
+    assert (copy.num_envs, copy.episodes, copy.autoreset_mode) == (4, 2, AutoresetMode.SAME_STEP)
+    assert (copy.step_timeout, copy.single_action_space) == (7.0, ours.single_action_space)
+    assert identical(copy.reset(seed=1), ours.reset(seed=1))
+    assert identical(copy.step(np.zeros(4, np.int64)), ours.step(np.zeros(4, np.int64)))
+    with pytest.raises(pickle.PicklingError, match="Counting: remote lanes can be pickled before their first reset"):
+        pickle.dumps(copy)
+    copy.close()
 
 
 @pytest.mark.parametrize("mask", [[True, False], np.array([1, 0]), np.array([True]), np.zeros(2, bool)])
