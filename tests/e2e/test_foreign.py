@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from types import ModuleType
 
 import gymnasium
 import numpy as np
@@ -13,7 +15,7 @@ from agent_worker import RemoteEnv
 from agent_worker.errors import BadKwargs, EnvError
 from env_worker.compat import import_gym
 from tests.support import dm
-from tests.support.commands import environment, run, worker
+from tests.support.commands import ROOT, environment, run, worker
 from tests.support.envs import OldApi
 from tests.support.equal import identical
 from tests.support.oddities import Oddity
@@ -21,6 +23,7 @@ from tests.support.oddities import Oddity
 COUNTING = "tests.support.envs:Counting"
 VAST = "tests.support.oddities:Vast"
 FACTORIES = "tests.support.factories"
+OBJECTIVES = "tests.support.oddities:Objectives"
 OLD = "tests.support.envs:OldApi"
 WALK = "tests.support.dm:Walk"
 
@@ -211,6 +214,27 @@ def test_an_observation_that_no_message_could_hold_is_the_env_s_fault_and_none_i
     with pytest.raises(EnvError, match=r"no agent can read .*: space: a value takes more than .*fault of the env"):
         remote(VAST).open()
     assert (Oddity.opened, Oddity.closed) == (before[0] + 1, before[1] + 1)
+
+
+def test_rewards_of_several_objectives_travel_as_the_page_says(serve, remote, lanes, monkeypatch):
+    """``docs/environments.md``, with its own two blocks."""
+    page = (ROOT / "docs/environments.md").read_text().partition("## Rewards of several")[2]
+    blocks = ModuleType("blocks_of_the_page")
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)[:2]:
+        exec(block, blocks.__dict__)
+    monkeypatch.setitem(sys.modules, blocks.__name__, blocks)
+    gymnasium.register("Objectives-v0", OBJECTIVES)
+    try:
+        serve("Objectives-v0", factory=f"{blocks.__name__}:Objectives")
+        env = blocks.Rewards(remote("Objectives-v0"))
+        assert identical(env.reset(seed=1)[1], {"begins": True})
+        assert identical(env.step(1)[1:], (np.array([1, -0.5], np.float32), False, False, {}))
+        ours = lanes("Objectives-v0", 2)
+        ours.reset(seed=1)
+        rewards, infos = ours.step(np.array([0, 1]))[1::3]
+        assert identical((rewards.tolist(), infos["rewards"].tolist()), ([-0.5, 0.5], [[0.0, -0.5], [1.0, -0.5]]))
+    finally:
+        del gymnasium.registry["Objectives-v0"]
 
 
 def test_an_operator_who_names_no_factory_is_told_before_anything_is_served(rabbit):

@@ -105,3 +105,16 @@ class GymGraphs(gym.Env):
     def step(self, action):
         assert self.action_space.contains(action), action
         return action, 0.0, False, False, {}
+
+
+class Objectives(gymnasium.Env):
+    """A reward for each of two objectives."""
+
+    observation_space = spaces.Discrete(2)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return 0, {"begins": True}
+
+    def step(self, action):
+        return 1, np.array([action, -0.5], np.float32), False, False, {}
