@@ -116,7 +116,7 @@ class DmEnv(ForeignEnv):
         """Begin an episode. ``options`` are ignored, as dm_env has none."""
         if seed is not None:
             self._seed(seed)
-        return _values(self.env.reset().observation), {}
+        return _values(self.env.reset().observation, self.observation_space), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """The five results of a ``TimeStep``."""
@@ -124,7 +124,8 @@ class DmEnv(ForeignEnv):
         reward = 0.0 if timestep.reward is None else float(timestep.reward)
         last, goes_on = bool(timestep.last()), bool(np.any(timestep.discount))
         info = {"discount": timestep.discount}
-        return _values(timestep.observation), reward, last and not goes_on, last and goes_on, info
+        observation = _values(timestep.observation, self.observation_space)
+        return observation, reward, last and not goes_on, last and goes_on, info
 
     def _seed(self, seed: int) -> None:
         if callable(getattr(self.env, "seed", None)):
@@ -180,10 +181,14 @@ def _range(dtype: np.dtype[Any]) -> tuple[Any, Any]:
     return info.min, info.max
 
 
-def _values(observation: Any) -> Any:
-    """Arrays for the numbers that dm_env may give where a spec says array."""
+def _values(observation: Any, space: Any = None) -> Any:
+    """Arrays for the numbers that dm_env may give where a spec says array; dicts for the namedtuples of Jumanji, whose
+    specs are dicts."""
+    within = space.spaces if isinstance(space, spaces.Dict) else {}
+    if within and hasattr(observation, "_asdict"):
+        observation = observation._asdict()
     if hasattr(observation, "items"):
-        return OrderedDict((key, _values(part)) for key, part in observation.items())
+        return OrderedDict((key, _values(part, within.get(key))) for key, part in observation.items())
     if isinstance(observation, (list, tuple)):
         return tuple(_values(part) for part in observation)
     return np.asarray(observation)

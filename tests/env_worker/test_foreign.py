@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import gymnasium
 import numpy as np
 import pytest
@@ -45,6 +47,18 @@ def test_where_gymnasium_knows_no_dtype_of_discrete_it_is_an_int64(monkeypatch):
 def test_a_spec_that_is_no_space_is_named(spec):
     with pytest.raises(UnsupportedSpace, match=rf"a {type(spec).__name__} of dm_env has no space"):
         space_of(spec)
+
+
+def test_a_namedtuple_is_a_dict_where_the_specs_are_one():
+    """Jumanji's envs, by its own ``JumanjiToDMEnvWrapper``, observe namedtuples."""
+
+    class Named(dm.Walk):
+        def _observe(self):
+            return namedtuple("Observation", ["place", "count", "even"])(**super()._observe())
+
+    env = DmEnv(Named())
+    assert env.reset(seed=1)[0] in env.observation_space
+    assert list(env.step(1)[0]) == ["place", "count", "even"]
 
 
 def test_the_last_step_of_a_dm_env_is_terminated_if_nothing_is_to_come_and_else_truncated():
