@@ -20,10 +20,11 @@ from agent_worker.errors import (
     WorkerLost,
     from_message,
 )
+from agent_worker.leaving import leave
 from agent_worker.opened import Opened, percept_inbox
 from agent_worker.recorded import new_dialogue
 from broker import shared, topology
-from broker.errors import BrokerError, BrokerTimeout, ConnectionLost, TopologyMissing
+from broker.errors import BrokerTimeout, ConnectionLost, TopologyMissing
 from broker.port import Kind, Receipt
 from protocol.description import Description
 from protocol.errors import EncodeError, RemoteProtocolError
@@ -278,23 +279,5 @@ class _Opening:
             log.warning("%s; giving up in %.0f s", where, max(0.0, self._deadline - now))
 
     def _leave(self) -> None:
-        """Leave nothing behind. A worker that comes later finds no queue of ours, and drops the request.
-
-        One that was there in this moment has answered already: it is told.
-        """
         if self._inbox is not None and not self._connection.closed:
-            try:
-                self._connection.cancel(self._inbox)
-                while (arrival := self._mailbox.get(0.0)) is not None:
-                    self._dismiss(arrival)
-            except BrokerError as error:
-                log.debug("giving up %s: %s", self._wish.env_id, error)
-
-    def _dismiss(self, arrival: Arrival) -> None:
-        try:
-            message = self._dialogue.receive(arrival.body) if arrival.kind is Kind.MESSAGE else None
-        except RemoteProtocolError:
-            return
-        if isinstance(message, (Accepted, Status)):
-            key = topology.act_key(self._dialogue.episode, message.incarnation)
-            self._connection.send(topology.ACTS, key, self._dialogue.dismiss())
+            leave(self._connection, self._inbox, self._mailbox, self._dialogue)

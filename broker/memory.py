@@ -124,6 +124,10 @@ class MemoryConnection:
                 if consumer.queue.owner is self:
                     self._exchanges.delete(consumer.queue)
 
+    def outlive(self, subscription: Subscription, deadline: float) -> None:
+        with self._hub.lock:
+            self._check()  # it has ended when ``cancel`` comes back
+
     def watch(self, key: str, mailbox: Mailbox, token: Any) -> None:
         with self._hub.lock:
             self._check()

@@ -216,9 +216,8 @@ class Consuming(Link):
             serving = channel in self._serving.values()
             if channel is self._deliveries:
                 # Its consumer ends with it. On this channel, as the broker may not have heard of that consumer yet.
-                self._ending[queue] = ended = Waiter()
-                delete = methods.delete_queue(queue, answered=True)
-                channel.call([delete], lambda reply: self._on_deleted(queue, ended, reply))
+                self._ending[queue] = Waiter()
+                channel.call([methods.delete_queue(queue, answered=True)], lambda reply: self._on_deleted(queue, reply))
             elif serving:
                 channel.call([methods.cancel(tag)], lambda _: self._on_cancel(tag))
             else:
@@ -227,10 +226,16 @@ class Consuming(Link):
             self._drop(queue)  # where its next declare will be: channels overtake one another
         self.written()
 
-    def _on_deleted(self, queue: str, ended: Waiter, reply: Any) -> None:
+    def _on_deleted(self, queue: str, reply: Any) -> None:
         """The broker has deleted it. Called with the lock held."""
-        self._ending.pop(queue, None)
-        ended.put(reply)
+        self._ending.pop(queue).put(reply)
+
+    def outlive(self, subscription: Subscription, deadline: float) -> None:
+        with self.lock:
+            if not isinstance(subscription, AmqpSubscription) or subscription.tag not in self._subscriptions:
+                return
+            subscription.ended = ended = Waiter()  # the broker's word of its end comes behind all that it delivered
+        self.reply(ended, deadline, f"deleting {topology.shown(subscription.queue)!r}")
 
     def _outlive(self, queue: str, deadline: float) -> None:
         """Wait until our former queue of that name is gone: its delete might come after the declare of the new one."""
@@ -266,6 +271,8 @@ class Consuming(Link):
         if found.channel.acks is not None:
             found.channel.acks.end(tag)
         del self._subscriptions[tag]  # not before: where a Ctrl-C strikes, who cancels again finishes it
+        if found.ended is not None:
+            found.ended.put(None)
         if found.announced:
             found.box.put(Arrival(Kind.CANCELLED, found.token, b""))
 

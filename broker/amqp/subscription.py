@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from broker.amqp.channel import Channel
     from broker.amqp.mailbox import AmqpMailbox
+    from broker.amqp.pump import Waiter
 
 MESSAGE = Kind.MESSAGE
 
@@ -28,7 +29,7 @@ class AmqpSubscription:
     ``acks``: each message is to be settled. ``keyed``: its key is told.
     """
 
-    __slots__ = ("_prefix", "acks", "announced", "binds", "box", "channel", "keyed", "queue", "tag", "token")
+    __slots__ = ("_prefix", "acks", "announced", "binds", "box", "channel", "ended", "keyed", "queue", "tag", "token")
 
     def __init__(
         self, queue: str, channel: Channel, tag: str, box: AmqpMailbox, token: Any, *, acks: bool, keyed: bool
@@ -37,6 +38,8 @@ class AmqpSubscription:
         self.acks, self.keyed = acks, keyed
         self.announced = True
         """Its owner wants to hear when it ends."""
+        self.ended: Waiter | None = None
+        """Who waits for its end."""
         self.binds: Sequence[Any] = ()
         """What binds its queue to an exchange, if that can be done again (``Connection.renew``)."""
         self._prefix = b""

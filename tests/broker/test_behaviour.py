@@ -82,6 +82,18 @@ def test_an_inbox_of_another_connection_cannot_be_taken(site, connect):
     assert bodies(mailbox, 1) == [b"for the thief"]
 
 
+def test_what_lay_in_an_inbox_before_it_was_cancelled_has_come_when_it_has_ended(site):
+    for number in range(20):
+        key, mailbox = f"ends.{number}.{site.agent.incarnation}", site.agent.mailbox()
+        inbox = site.agent.inbox(topology.PERCEPTS, [key], mailbox, "token", prefetch=0, deadline=soon())
+        assert site.env.publish(topology.PERCEPTS, key, b"in time", deadline=soon()) is Receipt.ROUTED
+        site.agent.cancel(inbox)
+        site.agent.outlive(inbox, soon())
+        arrival = mailbox.get(0.0)
+        assert arrival is not None
+        assert (arrival.body, mailbox.get(0.0)) == (b"in time", None)
+
+
 def test_a_cancelled_inbox_is_gone_for_who_sends_to_it(site):
     mailbox, returns = site.agent.mailbox(), site.env.mailbox()
     found = site.agent.inbox(topology.PERCEPTS, ["cancelled"], mailbox, "token", prefetch=0, deadline=soon())

@@ -309,6 +309,7 @@ USES = {
     "ack": lambda env, box, arrival: env.ack(arrival),
     "requeue": lambda env, box, arrival: env.requeue(arrival),
     "cancel": lambda env, box, arrival: env.cancel(arrival.token),
+    "outlive": lambda env, box, arrival: env.outlive(arrival.token, soon()),
 }
 
 
