@@ -24,7 +24,7 @@ class Limits:
     scalar of numpy and a value that cannot travel as two (so long do they take)."""
     container_length: int = 2**14
     """Entries of one list, tuple, dict or array of objects."""
-    str_bytes: int = 2**16
+    str_bytes: int = 2**20
     """One string, in bytes of UTF-8."""
     array_bytes: int = 16 * 2**20
     """One numeric array or byte string, in bytes. An empty array must keep it too with its zeros taken for ones."""
