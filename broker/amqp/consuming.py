@@ -1,7 +1,7 @@
 """The half of the port over RabbitMQ that takes messages: mailboxes, declares, subscriptions.
 
 Channels: one to declare on, which the broker closes when it refuses; one for deliveries, where there is nothing to
-refuse; one for each queue of ``make`` messages, and for each whose name is not ours alone.
+refuse; one for each queue of ``make`` messages, and for each whose name is not ours alone; one to declare anew on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from broker.amqp.framing import NO_PROPERTIES, delivery, routing_key
 from broker.amqp.link import Link
 from broker.amqp.mailbox import AmqpMailbox
 from broker.amqp.pump import Waiter
+from broker.amqp.renewal import Renewal, shared_by_all
 from broker.amqp.subscription import AmqpSubscription, consumer_tag
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
 from broker.port import Arrival, Kind
@@ -40,6 +41,7 @@ class Consuming(Link):
         """Queues of our own that the broker has been told to delete on the channel of deliveries."""
         self._tags, self._observers = itertools.count(1), itertools.count(1)
         self._control: Channel | None = None
+        self._renewal = Renewal(self.adapter)
         self._control_turn = threading.RLock()  # it knows who holds it, also where a Ctrl-C has struck right after
         opened = Waiter()
         with self.lock:
@@ -55,13 +57,14 @@ class Consuming(Link):
         return AmqpMailbox(self)
 
     def declare_exchanges(self, deadline: float) -> None:
-        self._declare(_shared_by_all(), deadline, "declaring exchanges")
+        self._declare(shared_by_all(), deadline, "declaring exchanges")
 
     def renew(self, subscriptions: Iterable[Subscription]) -> None:
         self.check()
         binds = [bind for found in subscriptions if isinstance(found, AmqpSubscription) for bind in found.binds]
-        with self._control_turn, self.lock:
-            self._tell([*_shared_by_all(), *binds])
+        with self.lock:
+            self._renewal.tell(binds)
+        self.written()
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> AmqpSubscription:
         self.check()
@@ -292,9 +295,3 @@ class Consuming(Link):
 
     def _deliveries_closed(self, error: BrokerError) -> None:
         self.adapter.fail(f"the channel of all deliveries is closed: {error}")
-
-
-def _shared_by_all() -> list[Any]:
-    """What declares the exchanges and the dead-letter queue."""
-    exchanges = [methods.declare_exchange(name, kind) for name, kind in topology.EXCHANGES.items()]
-    return [*exchanges, methods.declare_queue(topology.dead_spec()), *methods.bind(topology.DEAD, topology.DEAD, [""])]

@@ -218,6 +218,18 @@ def test_a_late_ack_after_the_queue_is_gone_harms_nobody(site):
     assert bodies(other, 1) == [b"all is well"]
 
 
+def test_to_renew_what_is_bound_to_a_queue_that_is_gone_refuses_nobody_else(rabbit, site):
+    mailbox = site.env.mailbox()
+    gone = site.env.listen(topology.PRESENCE, ["#"], mailbox, "gone", soon())
+    rabbit.ctl("delete_queue", topology.observer_queue(site.env.incarnation, 1))
+    site.env.renew([gone])
+    site.env.listen(topology.PRESENCE, ["#"], mailbox, "another", soon())
+    with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as raw:
+        raw.channel().exchange_delete(topology.EVENTS)
+    site.env.renew([])
+    eventually(lambda: topology.EVENTS in rabbit.ctl("list_exchanges", "name").split(), "it is declared after that, too")
+
+
 @pytest.fixture
 def largest(rabbit):
     """Bytes of the largest message that the broker takes on channels that are opened from now on."""
