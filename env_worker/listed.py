@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from env_worker.compat import HostedEnv, modern_metadata, renders_by_mode
+from env_worker.compat import HostedEnv, flag, modern_metadata, renders_by_mode
 from protocol.coders_misfit import describe
 
 if TYPE_CHECKING:
@@ -92,18 +92,23 @@ class ListedAgents:
 
     def _each(self, name: str, values: Any) -> dict[str, Any]:
         """Of those who are in the run."""
-        if not hasattr(values, "__len__") or len(values) != len(self.possible_agents):
+        if not _is_list(values) or len(values) != len(self.possible_agents):
             text = f"{name}: expected a list of {len(self.possible_agents)}, one for each agent"
             raise TypeError(f"{text}, got {describe(values)}")
         every: Sequence[Any] = values
         return {agent: one for agent, one in zip(self.possible_agents, every, strict=True) if agent in self.agents}
 
     def _flags(self, name: str, flags: Any) -> dict[str, bool]:
-        if hasattr(flags, "__len__"):
-            return {agent: bool(flag) for agent, flag in self._each(name, flags).items()}
-        return dict.fromkeys(self.agents, bool(flags))
+        if _is_list(flags):
+            return {agent: flag(f"{name} of {agent}", one) for agent, one in self._each(name, flags).items()}
+        return dict.fromkeys(self.agents, flag(name, flags))
 
     def _infos(self, info: Any) -> dict[str, Any]:
         if isinstance(info, dict):
             return {agent: dict(info) for agent in self.agents}
         return self._each("infos", info)
+
+
+def _is_list(values: Any) -> bool:
+    """Also an array or a tensor, unless it is of one value without an axis."""
+    return isinstance(values, (list, tuple)) or bool(getattr(values, "ndim", 0))

@@ -13,7 +13,7 @@ from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
-from env_worker.compat import number
+from env_worker.compat import flag, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,8 +96,10 @@ class LoopLanes(VectorEnv[Any, Any, Any]):
                 seen[lane], info = env.reset(seed=None, options=None)
                 rewards[lane], terminated[lane], truncated[lane] = 0.0, False, False
             else:
-                seen[lane], reward, terminated[lane], truncated[lane], info = env.step(action)
+                seen[lane], reward, over, cut, info = env.step(action)
                 rewards[lane] = reward if type(reward) is float else number(reward)
+                terminated[lane] = over if type(over) is bool else flag("terminated", over)
+                truncated[lane] = cut if type(cut) is bool else flag("truncated", cut)
                 if at_once and (terminated[lane] or truncated[lane]):
                     infos = self._add_info(infos, {"final_obs": seen[lane], "final_info": info}, lane)
                     seen[lane], info = env.reset(seed=None, options=None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from gymnasium import spaces
 
 from env_worker.foreign import accept
 from env_worker.listed import ListedAgents, is_listed
 from env_worker.multi import kind_of
+from protocol.errors import EncodeError
 from tests.support.duels import Duel
 
 
@@ -59,6 +61,8 @@ class Odd(Duel):
         (([1, 2], [0, 0], True, [{}, {}]), (True, False)),
         (([1, 2], [0, 0], [True, True], [False, False], {}), (True, False)),
         (([1, 2], [0, 0], False, True, {}), (False, True)),
+        (([1, 2], [0, 0], np.array(True), {}), (True, False)),
+        ((np.ones(2), np.zeros(2), np.array([True, True]), {}), (True, False)),
     ],
 )
 def test_flags_may_be_one_for_all_and_four_results_or_five(found, ended):
@@ -70,11 +74,21 @@ def test_flags_may_be_one_for_all_and_four_results_or_five(found, ended):
     assert env.agents == []
 
 
-def test_what_is_no_list_of_all_is_named():
+@pytest.mark.parametrize("rewards", [0.5, np.array(0.5), [0.5], {"agent_0": 0.5, "agent_1": 0.5}], ids=repr)
+def test_what_is_no_list_of_all_is_named(rewards):
     env = accept(Odd(), "test")
-    env.env.found = ([1, 2], 0.5, [False, False], {})
+    env.env.found = ([1, 2], rewards, [False, False], {})
     env.reset()
     with pytest.raises(TypeError, match=r"rewards: expected a list of 2, one for each agent, got"):
+        env.step({"agent_0": 0, "agent_1": 0})
+
+
+@pytest.mark.parametrize("flags", [[[False], [False]], {"agent_0": False, "agent_1": False}], ids=repr)
+def test_flags_that_are_no_bools_are_named(flags):
+    env = accept(Odd(), "test")
+    env.env.found = ([1, 2], [0, 0], flags, {})
+    env.reset()
+    with pytest.raises(EncodeError, match=r"done.*: expected one bool, got"):
         env.step({"agent_0": 0, "agent_1": 0})
 
 

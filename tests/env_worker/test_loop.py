@@ -223,6 +223,22 @@ def test_rewards_of_several_objectives_are_called_so():
         ours.step(np.zeros(1, np.int64))
 
 
+@pytest.mark.parametrize("flags", [[False, False], (False,), {"one": False}, np.zeros(2, bool)], ids=repr)
+@pytest.mark.parametrize("place", ["terminated", "truncated"])
+def test_flags_of_several_agents_are_called_so(flags, place):
+    """Of a list of them numpy would make True."""
+
+    class Flagged(Counting):
+        def step(self, action):
+            ended = {"terminated": False, "truncated": False, place: flags}
+            return super().step(action)[0], 0.0, *ended.values(), {}
+
+    ours = LoopLanes([Flagged()], AutoresetMode.NEXT_STEP)
+    ours.reset()
+    with pytest.raises(EncodeError, match=f"{place}: expected one bool, got"):
+        ours.step(np.zeros(1, np.int64))
+
+
 def test_closing_and_drawing_reach_every_lane():
     ours, _ = both(lambda: Counting("rgb_array"))
     ours.reset()
