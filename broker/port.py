@@ -130,7 +130,10 @@ class Connection(Protocol):
         """Make sure the exchanges and the dead-letter queue exist. Env workers only."""
 
     def renew(self, subscriptions: Iterable[Subscription]) -> None:
-        """The same without waiting, and bind anew what ``serve`` or ``listen`` gave: somebody may have deleted it."""
+        """The same without waiting, and bind the queues of ``subscriptions`` anew: somebody may have deleted all that.
+
+        A queue that is gone is not declared by this.
+        """
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> Subscription:
         """Compete for ``make`` messages of ``env_id``: one at a time, each to be settled by ``ack`` or ``requeue``.

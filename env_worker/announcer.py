@@ -13,11 +13,13 @@ from env_worker.slot import DECLARE_S
 from protocol.presence import ASK, Presence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from broker.port import Arrival, Connection, Mailbox, Subscription
     from env_worker.catalogue import Served
 
 PRESENCE_S = 5.0
-"""How often a worker says that it is there, if nothing changes."""
+"""How often a worker says that it is there, whether anything changes or not."""
 
 
 def stepper_name() -> str:
@@ -32,9 +34,9 @@ class Announcer:
         self._worker, self._envs, self._capacity = worker, tuple(catalogue.entries), capacity
         self._connection: Connection
         self._mailbox: Mailbox
-        self.questions: Subscription
+        self._questions: Subscription
         """Where it hears who asks."""
-        self._announced = 0.0
+        self._renewed = 0.0
 
     def attach(self, connection: Connection, mailbox: Mailbox) -> None:
         """From now on, say so on this connection, and let ``mailbox`` hear who asks, for ``hear``."""
@@ -43,11 +45,10 @@ class Announcer:
 
     def _listen(self) -> None:
         deadline = time.monotonic() + DECLARE_S
-        self.questions = self._connection.listen(topology.PRESENCE, [ASK], self._mailbox, self, deadline)
+        self._questions = self._connection.listen(topology.PRESENCE, [ASK], self._mailbox, self, deadline)
 
     def announce(self, free: int, *, draining: bool) -> None:
         """Say it to whoever listens."""
-        self._announced = time.monotonic()
         presence = self._presence(free, draining)
         self._connection.announce(topology.PRESENCE, presence.key, presence.encode())
 
@@ -59,8 +60,13 @@ class Announcer:
         self._connection.send(topology.PRESENCE, presence.key, presence.encode())
 
     def due(self, now: float) -> bool:
-        """Whether it is time to say it again."""
-        return now - self._announced >= PRESENCE_S
+        """Whether it is time to ``renew``, and to say it again, whatever has been said meanwhile."""
+        return now - self._renewed >= PRESENCE_S
+
+    def renew(self, taken: Iterable[Subscription], now: float) -> None:
+        """Declare anew what somebody may have deleted, and bind what requests (``taken``) and questions come by."""
+        self._renewed = now
+        self._connection.renew([*taken, self._questions])
 
     def _presence(self, free: int, draining: bool) -> Presence:
         return Presence(self._worker, self._connection.incarnation, self._envs, self._capacity, free, draining)

@@ -22,7 +22,7 @@ from protocol.errors import ErrorCode, Fault
 from protocol.messages import OUTSIDE
 
 if TYPE_CHECKING:
-    from broker.port import Arrival, Connection, Mailbox
+    from broker.port import Arrival, Connection, Mailbox, Subscription
     from env_worker.pulse import Pulse
     from env_worker.settings import WorkerSettings
     from env_worker.slot import Slot
@@ -64,6 +64,11 @@ class Worlds:
     def spared(self) -> int:
         """By how many episodes the slots are more than what they cost: a world counts as one, whatever its seats."""
         return sum(len(world.members) - 1 for world in self.hosted.values())
+
+    @property
+    def inboxes(self) -> list[Subscription]:
+        """What those who ask for a seat are heard by."""
+        return [world.inbox for world in self.hosted.values() if world.inbox is not None]
 
     def attach(self, connection: Connection, mailbox: Mailbox) -> None:
         """Go on on a new connection: claim the names of the worlds there are."""

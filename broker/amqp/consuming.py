@@ -129,7 +129,7 @@ class Consuming(Link):
             channel = self._deliveries if ours else self._open_shared()
             keyed = topology.EXCHANGES.get(exchange) == "topic"
             found = self._subscribe(spec.name, channel, mailbox, token, acks=prefetch > 0, keyed=keyed)
-            found.binds = binds if keyed else ()
+            found.binds = binds
             if channel.acks is not None:
                 channel.acks.begin(found.tag, prefetch)
             calls = [methods.consume(spec.name, found.tag, acks=found.acks)]

@@ -41,7 +41,7 @@ class AmqpSubscription:
         self.ended: Waiter | None = None
         """Who waits for its end."""
         self.binds: Sequence[Any] = ()
-        """What binds its queue to an exchange, if that can be done again (``Connection.renew``)."""
+        """What binds its queue to an exchange, for ``Connection.renew``."""
         self._prefix = b""
         """Of the route that its messages come by, once one has come."""
 

@@ -227,7 +227,17 @@ def test_to_renew_what_is_bound_to_a_queue_that_is_gone_refuses_nobody_else(rabb
     with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as raw:
         raw.channel().exchange_delete(topology.EVENTS)
     site.env.renew([])
-    eventually(lambda: topology.EVENTS in rabbit.ctl("list_exchanges", "name").split(), "it is declared after that, too")
+    eventually(lambda: topology.EVENTS in rabbit.ctl("list_exchanges", "name").split(), "it is declared again")
+
+
+def test_the_name_of_a_world_can_be_bound_anew(rabbit, site):
+    key, mailbox = topology.world_key(site.env_id, "table"), site.env.mailbox()
+    world = site.env.inbox(topology.WORLDS, [key], mailbox, "world", prefetch=8, deadline=soon())
+    with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as raw:
+        raw.channel().exchange_delete(topology.WORLDS)
+    site.env.renew([world])
+    routed = lambda: site.agent.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.ROUTED
+    eventually(routed, "who asks for the world finds it")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tests.support.commands import eventually, worker
 from tools.rabbit import Rabbit
 
 COUNTING = "tests.support.envs:Counting"
+DUEL = "tests.support.duels:Duel"
 
 
 @pytest.fixture
@@ -96,3 +97,15 @@ def test_an_exchange_that_an_operator_deletes_is_made_anew_and_envs_are_served_a
         after.close()
         before.close()
         assert one.process.poll() is None, one.said
+
+
+def test_a_world_of_a_full_worker_is_found_again_after_an_operator_has_deleted_the_exchange_of_worlds(rabbit, tmp_path):
+    with worker(rabbit.url, tmp_path / "log", DUEL, "--capacity", "1"):
+        named = [f"agent_{number}" for number in (0, 1)]
+        seats = [RemoteEnv(DUEL, rabbit.url, world="table", seat=seat, make_timeout=20.0) for seat in named]
+        seats[0].open()
+        with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as operator:
+            operator.channel().exchange_delete(topology.WORLDS)
+        seats[1].open()
+        for seat in seats:
+            seat.close()
