@@ -125,6 +125,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
 
         A reset makes void what was asked before.
         """
+        self._used = True
         self._spread.begin_reset(self._layout.resets(seed, options), self.step_timeout)
 
     def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:

@@ -275,6 +275,15 @@ def test_lanes_can_be_pickled_before_their_first_reset_only(serve, lanes):
     copy.close()
 
 
+@pytest.mark.parametrize("ask", ["reset", "reset_async", "async_reset"])
+def test_whatever_way_lanes_are_reset_they_can_no_longer_be_pickled(serve, lanes, ask):
+    serve(COUNTING)
+    ours = lanes(COUNTING, 2)
+    getattr(ours, ask)()
+    with pytest.raises(pickle.PicklingError):
+        pickle.dumps(ours)
+
+
 @pytest.mark.parametrize("mask", [[True, False], np.array([1, 0]), np.array([True]), np.zeros(2, bool)])
 def test_a_reset_mask_that_does_not_fit_is_refused(serve, lanes, mask):
     serve(COUNTING)
