@@ -94,3 +94,17 @@ def test_a_port_on_which_nobody_listens_yet_is_given_to_no_other_process():
 def test_marks_of_ports_do_not_use_up_the_files_of_a_process():
     rig.free_ports(rig.MOST_MARKS + 1)
     assert len(rig._marks) == rig.MOST_MARKS
+
+
+def test_fetching_rabbitmq_4_removes_nothing_that_is_not_its_own(tmp_path):
+    """Whoever names a folder that holds more keeps it."""
+    (tmp_path / "debootstrap").write_text("#!/bin/sh\necho there is no network >&2\nexit 1\n")
+    (tmp_path / "debootstrap").chmod(0o755)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/half").touch()
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "GYMBROKER_RABBITMQ_4": str(tmp_path)}
+    done = subprocess.run([ROOT / "tools/rabbitmq-4"], env=env, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no network" in done.stderr
+    assert (tmp_path / "debootstrap").exists()
+    assert not (tmp_path / "root").exists()
