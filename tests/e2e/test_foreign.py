@@ -24,6 +24,7 @@ COUNTING = "tests.support.envs:Counting"
 VAST = "tests.support.oddities:Vast"
 FACTORIES = "tests.support.factories"
 OBJECTIVES = "tests.support.oddities:Objectives"
+SEVERAL_FLAGS = "tests.support.oddities:SeveralFlags"
 OLD = "tests.support.envs:OldApi"
 WALK = "tests.support.dm:Walk"
 
@@ -235,6 +236,16 @@ def test_rewards_of_several_objectives_travel_as_the_page_says(serve, remote, la
         assert identical((rewards.tolist(), infos["rewards"].tolist()), ([-0.5, 0.5], [[0.0, -0.5], [1.0, -0.5]]))
     finally:
         del gymnasium.registry["Objectives-v0"]
+
+
+@pytest.mark.parametrize("place", ["terminated", "truncated"])
+def test_flags_of_several_agents_are_an_error_by_name_and_none_that_is_true(serve, remote, lanes, place):
+    serve(SEVERAL_FLAGS)
+    one, two = remote(SEVERAL_FLAGS, place=place), lanes(SEVERAL_FLAGS, 2, place=place)
+    for env, action in ((one, 0), (two, [0, 0])):
+        env.reset()
+        with pytest.raises(EnvError, match=f"{place}: expected one bool, got list of length 2"):
+            env.step(action)
 
 
 def test_an_operator_who_names_no_factory_is_told_before_anything_is_served(rabbit):

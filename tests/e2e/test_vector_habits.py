@@ -11,6 +11,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agent_worker.errors import NothingPending, StepTimeout
+from env_worker import Allowed
 from tests.support.commands import eventually
 from tests.support.equal import identical
 from tests.support.paced import GATED, Gated
@@ -72,6 +73,21 @@ def test_a_reset_of_some_lanes_that_is_overdue_can_be_waited_for_again(serve, la
     gate.set()
     assert env.reset_wait()[0].ravel().tolist() == [1, 1, 0, 0]
     assert env.step([0] * 4)[0].ravel().tolist() == [2, 2, 1, 1]
+
+
+def test_a_call_of_some_lanes_that_was_overdue_is_dropped_when_it_comes_and_stepping_goes_on(serve, lanes, gate):
+    for _ in range(2):
+        serve(GATED, capacity=1, allowed=Allowed(call=("pause",)))
+    env = lanes(GATED, 4, episodes=2)
+    env.reset()
+    patience, env.step_timeout = env.step_timeout, 0.1
+    with pytest.raises(StepTimeout, match="lanes 2 to 3: .*waited"):
+        env.call_lanes([2], "pause")
+    env.step_timeout = patience
+    gate.set()
+    with pytest.raises(NothingPending, match="the result that was overdue has come, and is dropped"):
+        env.step_wait()
+    assert env.step([0] * 4)[0].ravel().tolist() == [1] * 4
 
 
 @pytest.mark.parametrize("episodes", EPISODES)

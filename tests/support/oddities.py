@@ -118,3 +118,14 @@ class Objectives(gymnasium.Env):
 
     def step(self, action):
         return 1, np.array([action, -0.5], np.float32), False, False, {}
+
+
+class SeveralFlags(Objectives):
+    """``terminated`` or ``truncated`` are two."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def step(self, action):
+        ended = {"terminated": False, "truncated": False, self.place: [False, False]}
+        return 1, 0.0, *ended.values(), {}

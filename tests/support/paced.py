@@ -41,6 +41,10 @@ class Gated(Counting):
         Gated.waiting.release()
         assert Gated.gate.wait(60), "the test never opened the gate"
 
+    def pause(self):
+        """To be called."""
+        self._wait()
+
     def reset(self, *, seed=None, options=None):
         if options and options.get("wait"):
             self._wait()
