@@ -41,6 +41,7 @@ EXPECTED = (RemoteEnvError, BrokerError, PolicyError, PlotError, EvaluationError
 
 FAULTS_OF_THE_COMMAND = (PolicyError, PlotError, OtherSettings)
 
+
 @app.command()
 def run(
     env_id: Annotated[str, typer.Argument(help="Id that an env worker serves.")],
