@@ -61,12 +61,13 @@ class Channel:
         method = spec.Basic.Publish(exchange=exchange, routing_key=key, mandatory=True)
         self.adapter.send_message(self.number, method, spec.BasicProperties(**properties), body)
 
-    def close(self) -> None:
-        """Give it up: nothing that comes on it counts any more."""
+    def close(self, last: Sequence[Any] = ()) -> None:
+        """Give it up: nothing that comes on it counts any more. ``last`` are methods that it says before."""
         if self.error is None:
             self.error = BrokerError(f"channel {self.number} is closed")
             self._replies.clear()
-            self.adapter.write(frame.Method(self.number, spec.Channel.Close(200, "", 0, 0)).marshal())
+            methods = [*last, spec.Channel.Close(200, "", 0, 0)]
+            self.adapter.write(b"".join(frame.Method(self.number, method).marshal() for method in methods))
 
     def release(self) -> None:
         """Its connection has ended: let go of all who were to be called."""

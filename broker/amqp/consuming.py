@@ -118,8 +118,10 @@ class Consuming(Link):
         """Declare and bind an exclusive queue, then consume it. Nobody waits for the consumer: the queue keeps all."""
         binds = methods.bind(spec.name, exchange, [topology.shortstr(key) for key in keys])
         self._outlive(spec.name, deadline)
+        undo = [methods.delete_queue(spec.name)]
         try:
-            self._declare([methods.declare_queue(spec), *binds], deadline, f"declaring {topology.shown(spec.name)!r}")
+            calls = [methods.declare_queue(spec), *binds]
+            self._declare(calls, deadline, f"declaring {topology.shown(spec.name)!r}", undo)
         except TopologyMissing:
             self._drop(spec.name)  # it was declared before the bind was refused
             raise
@@ -162,8 +164,8 @@ class Consuming(Link):
         self._subscriptions[tag] = found
         return found
 
-    def _declare(self, calls: Sequence[Any], deadline: float, what: str) -> Any:
-        """Declare on the control channel, wait, and give the last reply.
+    def _declare(self, calls: Sequence[Any], deadline: float, what: str, undo: Sequence[Any] = ()) -> Any:
+        """Declare on the control channel, wait, and give the last reply. ``undo`` is said if that does not come.
 
         A refusal closes that channel; the next declare opens another.
         """
@@ -171,14 +173,14 @@ class Consuming(Link):
         try:
             if not self._control_turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
                 raise BrokerTimeout(f"{self.label} did not answer others in time; not even begun: {what}")
-            return self._declare_now(calls, deadline, what)
+            return self._declare_now(calls, deadline, what, undo)
         finally:
             try:  # noqa: SIM105 - a Ctrl-C could strike in suppress(), before the release
                 self._control_turn.release()
             except RuntimeError:
                 pass  # another thread has it
 
-    def _declare_now(self, calls: Sequence[Any], deadline: float, what: str) -> Any:
+    def _declare_now(self, calls: Sequence[Any], deadline: float, what: str, undo: Sequence[Any]) -> Any:
         try:
             done = Waiter()
             with self.lock:
@@ -188,7 +190,7 @@ class Consuming(Link):
         except BaseException:
             with self.lock:
                 if self._control is not None:
-                    self._control.close()  # a late reply must not be taken for that of the next declare
+                    self._control.close(undo)  # a late reply must not be taken for that of the next declare
                     self._control = None
             raise
 

@@ -114,3 +114,14 @@ def test_a_memory_alarm_is_told_and_given_up_and_others_go_on_after_it(rabbit, s
     answers = again.publish(topology.REQUESTS, secrets.token_hex(4), b"", deadline=soon(30))
     assert answers is Receipt.UNROUTABLE
     again.close()
+
+
+def test_an_inbox_that_is_not_declared_in_time_leaves_no_queue(rabbit, site):
+    """The connection may live for long, and nobody would ever take what comes there."""
+    key = f"late.{site.agent.incarnation}"
+    with pytest.raises(broker.BrokerTimeout):
+        site.agent.inbox(topology.PERCEPTS, [key], site.agent.mailbox(), "late", prefetch=0, deadline=soon(-1))
+    assert key not in rabbit.ctl("list_queues", "name").split()
+    found = site.agent.inbox(topology.PERCEPTS, [key], site.agent.mailbox(), "again", prefetch=0, deadline=soon())
+    assert site.env.publish(topology.PERCEPTS, key, b"", deadline=soon()) is Receipt.ROUTED
+    site.agent.cancel(found)
