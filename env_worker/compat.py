@@ -74,7 +74,7 @@ class HostedEnv:
             observation, reward, terminated, truncated, info = result
         else:
             observation, reward, done, info = result
-            truncated = bool(info.get("TimeLimit.truncated", False))
+            truncated = isinstance(info, dict) and bool(info.get("TimeLimit.truncated", False))
             terminated = flag("done", done) and not truncated
         return observation, reward if type(reward) is float else number(reward), terminated, truncated, info
 

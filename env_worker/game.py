@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
+from env_worker.compat import flag
 from env_worker.default_action import default_action
 from env_worker.multi_hosts import possible_agents
 from env_worker.spaces import to_spec
@@ -149,7 +150,8 @@ class ParallelGame(Game):
 
     def _turn(self, seat: str, rewards: Any, terminations: Any, truncations: Any) -> Turn:
         self._came.add(seat)
-        terminated, truncated = bool(terminations.get(seat, False)), bool(truncations.get(seat, False))
+        terminated = flag(f"terminations[{seat!r}]", terminations.get(seat, False))
+        truncated = flag(f"truncations[{seat!r}]", truncations.get(seat, False))
         if seat not in self.env.agents and not truncated:
             terminated = True  # the env has taken it out without a word
         return Turn(
@@ -196,8 +198,9 @@ class TurnGame(Game):
             observation, reward, terminated, truncated, info = self.env.last()
             seat = self.env.agent_selection
             wire = self._encode(seat, observation)
-            turns.append(Turn(seat, wire, dict(info), _number(reward), bool(terminated), bool(truncated)))
-            if not (terminated or truncated):
+            over, cut = flag("terminated", terminated), flag("truncated", truncated)
+            turns.append(Turn(seat, wire, dict(info), _number(reward), over, cut))
+            if not (over or cut):
                 return turns
             self._over.add(seat)
             self.env.step(None)

@@ -63,8 +63,8 @@ class SingleHost(Host):
         observation, reward, terminated, truncated, info = self._hosted.step(action)
         return {
             "reward": reward,
-            "terminated": flag("terminated", terminated),
-            "truncated": flag("truncated", truncated),
+            "terminated": terminated if type(terminated) is bool else flag("terminated", terminated),
+            "truncated": truncated if type(truncated) is bool else flag("truncated", truncated),
             "info": info,
             "observation": self._observations.encode(observation),
         }

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 
 from env_worker.calls import answer
+from env_worker.compat import flag
 from env_worker.host import BadCall, Host, RefusedRequest
 from env_worker.spaces import to_spec
 from protocol.coders import coder
@@ -206,4 +207,4 @@ def _rewards(name: str, part: Any) -> dict[Any, float]:
 
 
 def _flags(name: str, part: Any) -> dict[Any, bool]:
-    return {agent: bool(value) for agent, value in _keyed(name, part).items()}
+    return {agent: flag(f"{name}[{agent!r}]", value) for agent, value in _keyed(name, part).items()}

@@ -240,6 +240,14 @@ def test_what_the_env_raises_is_told_and_the_episode_goes_on(serve, far):
     assert set(env.reset()[0]) == {"red", "green", "blue"}
 
 
+def test_flags_of_a_list_are_no_flag_of_an_agent_and_are_called_so(serve, far):
+    serve(ARENA)
+    env = far(ARENA, odd="flags")
+    env.reset()
+    with pytest.raises(EnvError, match=r"terminations\['green'\]: expected one bool, got list of length 1"):
+        env.step(ALL)
+
+
 @AMQP_ONLY
 def test_after_a_step_timeout_one_may_wait_on(serve, far):
     serve(ARENA)

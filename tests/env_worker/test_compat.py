@@ -109,6 +109,14 @@ def test_an_info_that_is_none_is_not_taken_for_a_part_of_the_observation():
     assert HostedEnv(Silent()).reset(1, None)[1] is None
 
 
+def test_an_info_of_four_results_that_is_none_stays_so():
+    class Silent(OldApi):
+        def step(self, action):
+            return *super().step(action)[:3], None
+
+    assert HostedEnv(Silent()).step(0) == (1, 1.0, False, False, None)
+
+
 @pytest.mark.parametrize(("seed", "terminated", "truncated"), [(0, False, False), (4, True, False), (9, False, True)])
 def test_done_is_split_by_the_time_limit(seed, terminated, truncated):
     hosted = HostedEnv(OldApi())

@@ -156,3 +156,15 @@ def test_a_whole_game_of_pettingzoo_can_be_played_by_defaults(env_id):
         turns = one.step({seat: one.default(seat) for seat in one.awaits})
         over |= {turn.seat for turn in turns if turn.terminated or turn.truncated}
     assert over == set(one.seats)
+
+
+def test_flags_of_a_list_are_no_flag_of_a_seat_and_are_called_so():
+    class Listed(Sum):
+        def step(self, actions):
+            observations, rewards, _, truncations, infos = super().step(actions)
+            return observations, rewards, {agent: [False] for agent in rewards}, truncations, infos
+
+    one = game(Listed())
+    one.reset(3, None)
+    with pytest.raises(EncodeError, match=r"terminations\['player_0'\]: expected one bool, got list of length 1"):
+        one.step({"player_0": 4, "player_1": 5})

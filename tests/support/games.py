@@ -22,7 +22,7 @@ class Arena:
 
     Agents die one after the other, ``late`` joins late, and ``never`` never does. Every agent sees and does something
     of another kind, and its info tells what it did. ``odd``: ``keys`` of its own in every part, ``raise`` at step 2,
-    ``hang`` at step 1, or let the dead ``linger`` among ``agents``.
+    ``hang`` at step 1, or give lists as ``flags``, or let the dead ``linger`` among ``agents``.
     """
 
     metadata = {"name": "arena_v0", "render_modes": ["ansi", "rgb_array", "human"], "render_fps": 3}
@@ -78,6 +78,8 @@ class Arena:
         observations = self._observe(told)
         stay = self.odd == "linger"
         self.agents = [agent for agent in told if stay or not (terminations[agent] or truncations[agent])]
+        if self.odd == "flags":
+            terminations = {agent: [False] for agent in told}
         if self.odd == "keys":
             observations = {**dict(reversed(observations.items())), "common": np.arange(3), "never": None}
             rewards = {agent: reward for agent, reward in rewards.items() if agent != "green"}
