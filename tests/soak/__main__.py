@@ -34,6 +34,7 @@ def main() -> int:
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="gymbroker-soak-") as folder, Rabbit() as rabbit:
+        about["machine"] += f", RabbitMQ {rabbit.ctl('version').strip()}"
         soak = Soak(rabbit, Path(folder), asked.minutes, asked.seed, asked.pace)
         soak.run()
         found = record(soak, about)
