@@ -11,7 +11,7 @@ import pytest
 import broker
 from broker import Receipt, topology
 from broker.amqp import adapter, pump
-from tests.broker.site import bodies, soon
+from tests.broker.site import bodies, eventually, soon
 from tests.support.relay import Relay
 
 
@@ -118,10 +118,16 @@ def test_a_memory_alarm_is_told_and_given_up_and_others_go_on_after_it(rabbit, s
 
 def test_an_inbox_that_is_not_declared_in_time_leaves_no_queue(rabbit, site):
     """The connection may live for long, and nobody would ever take what comes there."""
-    key = f"late.{site.agent.incarnation}"
-    with pytest.raises(broker.BrokerTimeout):
-        site.agent.inbox(topology.PERCEPTS, [key], site.agent.mailbox(), "late", prefetch=0, deadline=soon(-1))
-    assert key not in rabbit.ctl("list_queues", "name").split()
-    found = site.agent.inbox(topology.PERCEPTS, [key], site.agent.mailbox(), "again", prefetch=0, deadline=soon())
-    assert site.env.publish(topology.PERCEPTS, key, b"", deadline=soon()) is Receipt.ROUTED
-    site.agent.cancel(found)
+    with Relay(rabbit.port) as relay:
+        agent = broker.connect(f"amqp://guest:guest@127.0.0.1:{relay.port}/", timeout_s=10)
+        key = f"late.{agent.incarnation}"
+        relay.stop()
+        with pytest.raises(broker.BrokerTimeout):
+            agent.inbox(topology.PERCEPTS, [key], agent.mailbox(), "late", prefetch=0, deadline=soon(0.3))
+        relay.resume()
+        agent.inbox(topology.PERCEPTS, [f"next.{agent.incarnation}"], agent.mailbox(), "", prefetch=0, deadline=soon())
+        eventually(lambda: key not in rabbit.ctl("list_queues", "name").split(), "no queue is left")
+        found = agent.inbox(topology.PERCEPTS, [key], agent.mailbox(), "again", prefetch=0, deadline=soon())
+        assert site.env.publish(topology.PERCEPTS, key, b"", deadline=soon()) is Receipt.ROUTED
+        agent.cancel(found)
+        agent.close()
