@@ -21,7 +21,7 @@ TAG = "compose-test"
 POLL_S = 0.5
 STEPS = 5_000
 """Of each agent: enough to learn the prices."""
-LONG_STEPS = 20_000
+LONG_STEPS = 25_000
 """Enough to be still at work when its env worker is told to stop, and to end within the drain timeout."""
 
 
@@ -92,7 +92,11 @@ class Project:
     def ends(self, service: str) -> list[datetime]:
         """When each container of a service ended."""
         texts = [one["State"]["FinishedAt"] for one in self.containers(service)]  # 2026-11-21T04:05:06.123456789Z
-        return [datetime.strptime(f"{text[:19]}+0000", "%Y-%m-%dT%H:%M:%S%z") for text in texts]
+        parts = [text.rstrip("Z").partition(".") for text in texts]
+        return [
+            datetime.strptime(f"{second}.{fraction:0<6.6}+0000", "%Y-%m-%dT%H:%M:%S.%f%z")
+            for second, _, fraction in parts
+        ]
 
     def logs(self, service: str) -> list[str]:
         """What each container of a service has written so far, to stdout and stderr."""
