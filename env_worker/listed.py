@@ -42,7 +42,7 @@ class ListedAgents:
         self._observation_spaces = dict(zip(self.possible_agents, env.observation_space, strict=True))
         self._action_spaces = dict(zip(self.possible_agents, env.action_space, strict=True))
         self._last: dict[str, Any] = {}
-        """What each did last."""
+        """What each did last while it was in the run."""
 
     def observation_space(self, agent: str) -> Any:
         """Of one agent."""
@@ -60,7 +60,7 @@ class ListedAgents:
 
     def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
         """Observations, rewards, terminations, truncations and infos of those who are in the run."""
-        self._last.update(actions)
+        self._last.update({agent: actions[agent] for agent in self.agents})
         results = self.env.step([self._last[agent] for agent in self.possible_agents])
         if len(results) == 5:
             observations, rewards, ended, cut, info = results

@@ -45,6 +45,13 @@ def test_who_is_done_leaves_and_its_last_action_is_given_on(duel):
     assert (list(observations), terminations, duel.agents) == (["agent_1"], {"agent_1": True}, [])
 
 
+def test_who_is_in_the_run_must_act_anew_and_nothing_is_stepped_without(duel):
+    duel.step({"agent_0": 1, "agent_1": 2})
+    with pytest.raises(KeyError, match="agent_1"):
+        duel.step({"agent_0": 2})
+    assert duel.env.did == [1, 2]
+
+
 class Odd(Duel):
     """Gives what it was told to."""
 
