@@ -161,7 +161,7 @@ class Connection(Protocol):
         """End a subscription. Deliveries that came before the broker heard of it may still arrive: ``requeue`` them."""
 
     def outlive(self, subscription: Subscription, deadline: float) -> None:
-        """Wait until an inbox of a key of ours that was cancelled has ended: all that came is in its mailbox then."""
+        """Wait until a subscription that was cancelled has ended: all that ever comes of it is in its mailbox then."""
 
     def watch(self, key: str, mailbox: Mailbox, token: Any) -> None:
         """From now on a message sent to ``key`` that comes back arrives in ``mailbox`` as ``RETURNED``."""

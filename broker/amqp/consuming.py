@@ -240,7 +240,7 @@ class Consuming(Link):
             if not isinstance(subscription, AmqpSubscription) or subscription.tag not in self._subscriptions:
                 return
             subscription.ended = ended = Waiter()  # the broker's word of its end comes behind all that it delivered
-        self.reply(ended, deadline, f"deleting {topology.shown(subscription.queue)!r}")
+        self.reply(ended, deadline, f"ending {topology.shown(subscription.queue)!r}")
 
     def _outlive(self, queue: str, deadline: float) -> None:
         """Wait until our former queue of that name is gone: its delete might come after the declare of the new one."""

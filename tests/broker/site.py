@@ -65,6 +65,15 @@ class Site:
         self.agent.inbox(topology.PERCEPTS, [key], mailbox, token, prefetch=prefetch, deadline=soon())
         return mailbox, key
 
+    def served_once(self) -> None:
+        """The queue of makes is there, and nobody takes from it any more."""
+        self.leave(self.env.serve(self.env_id, self.env.mailbox(), "makes", soon()))
+
+    def leave(self, served: broker.Subscription) -> None:
+        """Take no more makes; on another connection the broker might hear what follows before it has heard of that."""
+        self.env.cancel(served)
+        self.env.outlive(served, soon())
+
     def make(self, body: bytes = b"make") -> broker.Receipt:
         """What an agent does to open an episode."""
         return self.agent.publish(topology.REQUESTS, self.env_id, body, deadline=soon(), persistent=True)

@@ -180,7 +180,7 @@ def test_queues_are_declared_as_the_topology_says(rabbit, site):
 
 
 def test_a_make_that_expires_is_kept_with_the_dead_letters(rabbit, site):
-    site.env.cancel(site.env.serve(site.env_id, site.env.mailbox(), "make", soon()))
+    site.served_once()
     site.agent.publish(topology.REQUESTS, site.env_id, b"too late", deadline=soon(), expires_s=0.01)
     raw = pika.BlockingConnection(pika.URLParameters(rabbit.url))
     try:

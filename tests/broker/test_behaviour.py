@@ -209,7 +209,7 @@ def test_a_make_tells_what_became_of_it(site):
     arrival = mailbox.get(soon())
     assert (arrival.token, arrival.body) == ("serving", b"first")
     site.env.ack(arrival)
-    site.env.cancel(subscription)
+    site.leave(subscription)
     assert site.make(b"second") is Receipt.ROUTED  # the queue stays
     assert quiet(mailbox)
     site.env.serve(site.env_id, mailbox, "serving again", soon())
@@ -263,7 +263,7 @@ def test_a_make_whose_worker_goes_away_is_given_to_another(site, connect):
 
 def test_a_make_that_expired_is_given_to_nobody(site):
     mailbox = site.env.mailbox()
-    site.env.cancel(site.env.serve(site.env_id, mailbox, "serving", soon()))
+    site.served_once()
     for body, expires_s in ((b"late", 0.05), (b"in time", 60.0), (b"patient", 1e9)):
         sent = site.agent.publish(topology.REQUESTS, site.env_id, body, deadline=soon(), expires_s=expires_s)
         assert sent is Receipt.ROUTED

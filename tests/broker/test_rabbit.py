@@ -30,7 +30,9 @@ def test_a_make_that_was_confirmed_survives_the_sudden_death_of_the_broker(rabbi
     with Rabbit() as mortal:
         worker = broker.connect(mortal.url, timeout_s=10)
         worker.declare_exchanges(soon())
-        worker.cancel(worker.serve(env_id, worker.mailbox(), "make", soon()))
+        served = worker.serve(env_id, worker.mailbox(), "make", soon())
+        worker.cancel(served)
+        worker.outlive(served, soon())
         sent = worker.publish(topology.REQUESTS, env_id, b"make", deadline=soon(), persistent=True)
         assert sent is Receipt.ROUTED
         mortal.kill()
