@@ -37,6 +37,7 @@ class Faults:
         self._stopped: list[tuple[float, int]] = []
         """Stopped processes, and when they go on."""
         self._next = time.monotonic() + EVERY_S
+        self._broker_began = time.monotonic()
 
     def look(self) -> None:
         """Do what is due."""
@@ -68,6 +69,12 @@ class Faults:
         else:  # the same process goes on, so that its memory can be compared
             self._parties.ctl("stop_app")
             self._parties.ctl("start_app")
+        self._broker_began = time.monotonic()
+
+    @property
+    def broker_age_s(self) -> float:
+        """Seconds since the broker has begun, or begun anew."""
+        return time.monotonic() - self._broker_began
 
     def _strike(self, what: str) -> None:
         parties, choose = self._parties, self._random.choice

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.soak.sampling import FILLING_S
 from tests.soak.slope import fit
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ CRITERION = (
     "The slope is that of a straight line through the means of each minute, of the anonymous resident memory (of the "
     "broker: what it has in use), averaged over the processes of the group; the interval is widened by what successive "
     "residuals have in common. "
-    "Not counted: the first third of the run."
+    f"Not counted: the first third of the run, and of the broker the {FILLING_S:g} s after each restart, in which it "
+    "fills."
 )
 
 

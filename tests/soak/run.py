@@ -77,7 +77,8 @@ class Soak:
         if self._ending or time.monotonic() - self._sampled < EVERY_S:
             return
         self._sampled = time.monotonic()
-        self.violations += self.samples.look(second, self.parties.groups(), self.parties.in_use)
+        groups, age = self.parties.groups(), self.faults.broker_age_s
+        self.violations += self.samples.look(second, groups, self.parties.in_use, age)
         for agent in self.parties.agents:
             if agent.process.poll() is not None:
                 self.violations.append(f"{agent.report_file.name} ended by itself ({agent.process.returncode})")
