@@ -170,9 +170,10 @@ def _encrypt(sock: socket.socket, context: ssl.SSLContext, url: BrokerUrl, name:
     try:
         return context.wrap_socket(sock, server_hostname=name)
     except ssl.SSLCertVerificationError as error:
+        trusted = url.tls.cacertfile if url.tls is not None else ""
         raise BrokerUntrusted(
-            f"the certificate of {url.label} is not trusted as that of {name!r}: {error.verify_message}; "
-            f"name its authority with ?cacertfile=..."
+            f"the certificate of {url.label} is not trusted as that of {name!r}: {error.verify_message}; trusted are "
+            + (f"the authorities in {trusted}" if trusted else "those of the system; name others with ?cacertfile=...")
         ) from error
     except OSError as error:
         raise BrokerUnreachable(f"{url.label} does not complete a TLS handshake: {error}") from error
