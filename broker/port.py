@@ -132,7 +132,7 @@ class Connection(Protocol):
     def renew(self, subscriptions: Iterable[Subscription]) -> None:
         """The same without waiting, and bind the queues of ``subscriptions`` anew: somebody may have deleted all that.
 
-        A queue that is gone is not declared by this.
+        Those that were cancelled count, too. A queue that is gone is declared if it was of ``serve``, and no other.
         """
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> Subscription:

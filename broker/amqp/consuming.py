@@ -61,9 +61,9 @@ class Consuming(Link):
 
     def renew(self, subscriptions: Iterable[Subscription]) -> None:
         self.check()
-        binds = [bind for found in subscriptions if isinstance(found, AmqpSubscription) for bind in found.binds]
+        anew = [call for found in subscriptions if isinstance(found, AmqpSubscription) for call in found.anew]
         with self.lock:
-            self._renewal.tell(binds)
+            self._renewal.tell(anew)
         self.written()
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> AmqpSubscription:
@@ -73,7 +73,7 @@ class Consuming(Link):
         with self.lock:
             channel = self._serving.get(env_id) or self._open_serving(env_id)
             found = self._subscribe(spec.name, channel, mailbox, token, acks=True)
-            binds = found.binds = methods.bind(spec.name, topology.REQUESTS, [env_id])
+            found.anew = [methods.declare_queue(spec), *methods.bind(spec.name, topology.REQUESTS, [env_id])]
             take = [methods.prefetch(1), methods.consume(spec.name, found.tag, acks=True)]
             found.announced = False
 
@@ -81,7 +81,7 @@ class Consuming(Link):
                 found.announced = not isinstance(outcome, BrokerError)  # with the lock: its end may come right behind
                 started.put(outcome)
 
-            channel.call([methods.declare_queue(spec), *binds, *take], begun)
+            channel.call([*found.anew, *take], begun)
         try:
             self.written()
             self.reply(started, deadline, f"consuming {topology.shown(spec.name)!r}")
@@ -131,7 +131,7 @@ class Consuming(Link):
             channel = self._deliveries if ours else self._open_shared()
             keyed = topology.EXCHANGES.get(exchange) == "topic"
             found = self._subscribe(spec.name, channel, mailbox, token, acks=prefetch > 0, keyed=keyed)
-            found.binds = binds
+            found.anew = binds
             if channel.acks is not None:
                 channel.acks.begin(found.tag, prefetch)
             calls = [methods.consume(spec.name, found.tag, acks=found.acks)]

@@ -31,11 +31,11 @@ class Renewal:
         self._adapter = adapter
         self._channel: Channel | None = None
 
-    def tell(self, binds: Sequence[Any]) -> None:
-        """Declare all that is shared, then bind. Called with the connection's lock held."""
+    def tell(self, calls: Sequence[Any]) -> None:
+        """Declare all that is shared, then say ``calls``. Called with the connection's lock held."""
         if self._channel is None or self._channel.error is not None:
             self._channel = self._adapter.open_channel(_refused)
-        self._channel.call([*shared_by_all(), *binds])
+        self._channel.call([*shared_by_all(), *calls])
 
 
 def _refused(error: BrokerError) -> None:

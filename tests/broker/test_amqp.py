@@ -240,6 +240,21 @@ def test_the_name_of_a_world_can_be_bound_anew(rabbit, site):
     eventually(routed, "who asks for the world finds it")
 
 
+@pytest.mark.parametrize("deleted", ["queue", "exchange"])
+def test_the_queue_of_makes_can_be_renewed_by_who_takes_nothing_from_it_now(rabbit, site, deleted):
+    left = site.env.serve(site.env_id, site.env.mailbox(), "makes", soon())
+    site.leave(left)
+    with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as raw:
+        if deleted == "queue":
+            raw.channel().queue_delete(topology.requests_queue(site.env_id))
+        else:
+            raw.channel().exchange_delete(topology.REQUESTS)
+            site.env.declare_exchanges(soon())
+    assert site.make() is Receipt.UNROUTABLE
+    site.env.renew([left])
+    eventually(lambda: site.make() is Receipt.ROUTED, "agents find the line")
+
+
 @pytest.fixture
 def largest(rabbit):
     """Bytes of the largest message that the broker takes on channels that are opened from now on."""

@@ -14,6 +14,7 @@ import pytest
 from agent_worker import RemoteEnv
 from broker import topology
 from env_worker import EmbeddedWorker, WorkerSettings
+from gymbroker import NoFreeWorker
 from gymbroker.doctor import workers_at
 from tests.support.commands import eventually, worker
 from tools.rabbit import Rabbit
@@ -97,6 +98,18 @@ def test_an_exchange_that_an_operator_deletes_is_made_anew_and_envs_are_served_a
         after.close()
         before.close()
         assert one.process.poll() is None, one.said
+
+
+def test_the_line_for_a_full_worker_is_found_again_after_an_operator_has_deleted_it(rabbit, tmp_path):
+    with worker(rabbit.url, tmp_path / "log", COUNTING, "--capacity", "1"):
+        first = RemoteEnv(COUNTING, rabbit.url, make_timeout=20.0)
+        first.open()
+        with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as operator:
+            operator.channel().exchange_delete(topology.REQUESTS)
+            operator.channel().queue_delete(topology.requests_queue(COUNTING))
+        with pytest.raises(NoFreeWorker):
+            RemoteEnv(COUNTING, rabbit.url, make_timeout=8.0).open()
+        first.close()
 
 
 def test_a_world_of_a_full_worker_is_found_again_after_an_operator_has_deleted_the_exchange_of_worlds(rabbit, tmp_path):
