@@ -142,3 +142,8 @@ class Hostile(gymnasium.Env):
                     found += page[at + len(head) : at + len(head) + len(tail)] == tail
                     at = page.find(head, at + 1)
         return found
+
+
+def opened(files):
+    """The kinds of files of ``look`` beyond stdin, stdout and stderr; not libffi's own, open from version 3.5 on."""
+    return [name.partition(":")[0] for handle, name in files.items() if handle > 2 and "/libffi.so" not in name]
