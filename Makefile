@@ -7,6 +7,7 @@ TRIALS ?= 30
 BENCH_ARGS ?=
 FAULTS_ARGS ?=
 FUZZ_ARGS ?=
+DEBIAN ?= forky
 
 # In the name of a stamp stands where it was made: a moved or copied folder is set up anew.
 HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
@@ -29,8 +30,8 @@ test: $(DEV) ## the whole test suite, against memory:// and RabbitMQs that it st
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not compose and not ecosystem" $(PYTEST_ARGS)
 
-test-rabbitmq-4: $(DEV) ## the same against RabbitMQ 4, fetched from Debian 13 into a root of its own; for root on Debian or Ubuntu
-	@bin=$$(tools/rabbitmq-4) && GYMBROKER_RABBITMQ_BIN="$$bin" $(MAKE) test
+test-rabbitmq-4: $(DEV) ## the same against RabbitMQ 4.3, fetched from Debian testing into a root of its own, DEBIAN=trixie: 4.0; for root on Debian or Ubuntu
+	@bin=$$(tools/rabbitmq-4 $(DEBIAN)) && GYMBROKER_RABBITMQ_BIN="$$bin" $(MAKE) test
 
 test-faults: $(DEV) ## faults injected into real processes, within 30 minutes: writes docs/faults.md; FAULTS_ARGS="--only F9 F1* --trials 20"
 	@tools/ensure-rabbitmq

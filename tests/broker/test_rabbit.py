@@ -102,11 +102,12 @@ def test_fetching_rabbitmq_4_removes_nothing_that_is_not_its_own(tmp_path):
     """Whoever names a folder that holds more keeps it."""
     (tmp_path / "debootstrap").write_text("#!/bin/sh\necho there is no network >&2\nexit 1\n")
     (tmp_path / "debootstrap").chmod(0o755)
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root/half").touch()
+    (tmp_path / "forky/root").mkdir(parents=True)
+    (tmp_path / "forky/root/half").touch()
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "GYMBROKER_RABBITMQ_4": str(tmp_path)}
-    done = subprocess.run([ROOT / "tools/rabbitmq-4"], env=env, capture_output=True, text=True, timeout=20, check=False)
+    command = [ROOT / "tools/rabbitmq-4", "forky"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no network" in done.stderr
     assert (tmp_path / "debootstrap").exists()
-    assert not (tmp_path / "root").exists()
+    assert not (tmp_path / "forky/root").exists()
