@@ -35,7 +35,7 @@ def wheel(tmp_path_factory):
     source = tmp_path_factory.mktemp("source")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", START):
+    for name in ("pyproject.toml", "README.md", "LICENSE", START):
         shutil.copy(ROOT / name, source)
     (source / "tests").mkdir()
     (source / "tests" / "__init__.py").touch()  # what must stay out
@@ -77,7 +77,11 @@ def test_the_wheel_brings_three_commands(contents):
 def test_the_wheel_says_its_licence_and_where_it_runs(contents):
     said = message_from_string(metadata(contents, "METADATA"))
     assert (said["License-Expression"], said["Requires-Python"]) == ("Apache-2.0", ">=3.10")
-    assert said.get_all("Classifier") == ["Operating System :: POSIX", "Typing :: Typed"]
+    assert said.get_all("License-File") == ["LICENSE"]
+    python = "Programming Language :: Python :: 3."  # docs/operations.md: the suite passes with these
+    minors = [text.removeprefix(python) for text in said.get_all("Classifier") if text.startswith(python)]
+    assert minors == ["10", "11", "12", "13", "14"]
+    assert {"Operating System :: POSIX", "Typing :: Typed"} <= {*said.get_all("Classifier")}
 
 
 def test_the_lock_has_a_fitting_version_of_all_that_the_project_asks_for(contents):
