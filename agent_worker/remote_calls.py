@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agent_worker.errors import CallRefused, InvalidArgument, ProtocolFailure
 from protocol.calls import GET, SET, split
 from protocol.errors import EncodeError
-from protocol.messages import Call, Result
+from protocol.messages import Call, Render, Result
 from protocol.sendable import opaque_in
 
 if TYPE_CHECKING:
@@ -157,11 +157,16 @@ class LaneCalls:
         num_envs: int
         episodes: int
         step_timeout: float
+        render_mode: str | None
 
         @property
         def descriptions(self) -> tuple[Description, ...]: ...
 
         def render(self) -> Any: ...
+        def _patience(self, timeout: float | None) -> float: ...
+
+    _under_way: tuple[str, dict[int, Asked]] = ("", {})
+    """What was called last, and of whom."""
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call the method ``name`` of each lane, or read the attribute; gives an entry for each. Raises as a single
@@ -173,14 +178,26 @@ class LaneCalls:
 
     def call_lanes(self, lanes: Iterable[int] | None, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """The same for the ``lanes`` of these numbers, in their order; None: all of them."""
-        bare = not args and not kwargs
-        entries = [entry_for(description, name, bare=bare) for description in self.descriptions]
-        asked = self._asked(lanes)
-        requests = {
-            number: {"name": entries[number], "args": [one.own, *args], "kwargs": kwargs}
-            for number, one in asked.items()
-        }
-        found = self._send(name, requests, args, kwargs)
+        self._ask_lanes(lanes, name, args, kwargs)
+        return self.call_wait()
+
+    def call_async(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Ask for what ``call`` does and come back at once, as ``AsyncVectorEnv`` does; next: ``call_wait``."""
+        if name == "render" and not args and not kwargs and self.render_mode is not None:
+            self._used = True
+            self._spread.ask_frames(self.step_timeout)
+        else:
+            self._ask_lanes(None, name, args, kwargs)
+
+    def call_wait(self, timeout: float | None = None) -> tuple[Any, ...]:
+        """The result of ``call_async``, or of a ``call`` that timed out. Raises ``NothingPending`` without one, and
+        ``StepTimeout`` if nothing came within ``timeout`` seconds (None: ``step_timeout``); call it again then.
+        """
+        patience = self._patience(timeout)
+        if self._spread.awaited is Render:
+            return self._spread.frames(patience)
+        found = self._spread.called(patience)
+        name, asked = self._under_way
         values: dict[int, Any] = {}
         for number, one in asked.items():
             given = found[number]
@@ -188,6 +205,19 @@ class LaneCalls:
                 raise ProtocolFailure(f"{self._wish.env_id}: {name}: the worker did not answer for each lane")
             values.update(zip(one.places, given, strict=True))
         return tuple(values[place] for place in sorted(values))
+
+    def _ask_lanes(
+        self, lanes: Iterable[int] | None, name: str, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> None:
+        bare = not args and not kwargs
+        entries = [entry_for(description, name, bare=bare) for description in self.descriptions]
+        asked = self._asked(lanes)
+        requests = {
+            number: {"name": entries[number], "args": [one.own, *args], "kwargs": kwargs}
+            for number, one in asked.items()
+        }
+        self._ask(name, requests, args, kwargs)
+        self._under_way = name, asked
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """The attribute ``name`` of each lane."""
@@ -210,14 +240,16 @@ class LaneCalls:
             number: {"name": SET + name, "args": [one.own, [each[place] for place in one.places]], "kwargs": {}}
             for number, one in asked.items()
         }
-        self._send(SET + name, requests, each, {})
+        self._ask(SET + name, requests, each, {})
+        self._under_way = SET + name, {}
+        self._spread.called(self.step_timeout)
 
-    def _send(
+    def _ask(
         self, entry: str, requests: dict[int, dict[str, Any]], args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> dict[int, Any]:
+    ) -> None:
         self._used = True  # as above
         with sendable(self._wish, entry, args, kwargs):
-            return self._spread.call(requests, self.step_timeout)
+            self._spread.ask_call(requests, self.step_timeout)
 
     def _asked(self, lanes: Iterable[int] | None) -> dict[int, Asked]:
         """Who of each episode is asked. Raises ``ValueError`` for numbers of no lane."""

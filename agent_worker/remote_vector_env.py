@@ -201,6 +201,7 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
         """A tuple of frames, one for each lane; None without a render mode."""
         if self.render_mode is None:
             return None
+        self._spread.ask_frames(self.step_timeout)
         return self._spread.frames(self.step_timeout)
 
     def close_extras(self, **kwargs: Any) -> None:

@@ -61,10 +61,7 @@ class Spread:
 
         Raises ``NothingPending`` if nothing was asked, or something else than ``kind`` (None: whatever it was).
         """
-        asked, numbers = self._awaited
-        if kind is not None and asked is not kind:
-            raise NothingPending(f"{self._env_id}: no {kind.performative} has been asked for")
-        return self._layout.whole(self._hear(numbers, timeout))
+        return self._layout.whole(self._hear(self._due(kind), timeout))
 
     def send(self, actions: Any, env_id: Any, timeout: float) -> None:
         """Send the actions of one episode: that of the lanes ``env_id``, or None: that of the last ``recv``."""
@@ -87,17 +84,35 @@ class Spread:
         self._layout.heard(number, outcome)
         return self._layout.part(number, outcome)
 
-    def frames(self, timeout: float) -> tuple[Any, ...]:
-        """A frame of each lane."""
-        self._ask(Render, {number: {} for number in self._layout.episodes}, timeout)
-        return self._layout.frames(self._hear(self._layout.episodes, timeout))
+    @property
+    def awaited(self) -> type[Request]:
+        """The kind of what was asked last; an ``Act`` where nothing was."""
+        return self._awaited[0]
 
-    def call(self, requests: Requests, timeout: float) -> dict[int, Any]:
-        """What the episodes of ``requests`` give for a ``call``. Raises ``EncodeError`` for what cannot be sent."""
+    def ask_frames(self, timeout: float) -> None:
+        """Ask for a frame of each lane; next: ``frames``."""
+        self._ask(Render, {number: {} for number in self._layout.episodes}, timeout)
+
+    def frames(self, timeout: float) -> tuple[Any, ...]:
+        """What came of ``ask_frames``."""
+        return self._layout.frames(self._hear(self._due(Render), timeout))
+
+    def ask_call(self, requests: Requests, timeout: float) -> None:
+        """Ask the episodes of ``requests`` for a ``call``; next: ``called``. Raises ``EncodeError``."""
         self._ask(Call, requests, timeout)
-        self._awaited = (Call, requests.keys())  # should it time out
-        replies = self._hear(requests, timeout)
+        self._awaited = (Call, requests.keys())
+
+    def called(self, timeout: float) -> dict[int, Any]:
+        """What each episode gave for ``ask_call``. Raises ``NothingPending`` without one."""
+        replies = self._hear(self._due(Call), timeout)
         return {number: reply.value for number, reply in replies.items() if isinstance(reply, Result)}
+
+    def _due(self, kind: type[Request] | None) -> Collection[int]:
+        """Of which episodes replies are due. Raises ``NothingPending`` if something else than ``kind`` was asked."""
+        asked, numbers = self._awaited
+        if kind is not None and asked is not kind:
+            raise NothingPending(f"{self._env_id}: no {kind.performative} has been asked for")
+        return numbers
 
     def _ask(self, kind: type[Request], requests: Requests, timeout: float) -> None:
         for number in requests:

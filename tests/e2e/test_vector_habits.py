@@ -147,12 +147,43 @@ def test_call_render_gives_the_frames_whatever_the_operator_allows(serve, lanes)
 
 
 @pytest.mark.parametrize("episodes", EPISODES)
+def test_call_async_and_call_wait_give_what_call_gives(serve, lanes, episodes):
+    serve(COUNTING, allowed=Allowed(get=("count",), set=("count",)))
+    env = lanes(COUNTING, 4, episodes=episodes, render_mode="rgb_array")
+    env.reset()
+    env.set_attr("count", [3, 1, 4, 1])
+    for name in ("count", "render"):
+        env.call_async(name)
+        with pytest.raises(gymnasium.error.AlreadyPendingCallError):
+            env.call_async(name)
+        given = env.call_wait(timeout=20.0)
+        assert identical(given, env.call(name))
+        with pytest.raises(gymnasium.error.NoAsyncCallError):
+            env.call_wait()
+    assert env.call("count") == (3, 1, 4, 1)
+    assert env.step([1] * 4)[0].ravel().tolist() == [4, 2, 5, 2]
+
+
+def test_a_call_that_is_overdue_can_be_waited_for_again(serve, lanes, gate):
+    for _ in range(2):
+        serve(GATED, capacity=1, allowed=Allowed(call=("pause",)))
+    env = lanes(GATED, 4, episodes=2)
+    env.reset()
+    env.call_async("pause")
+    with pytest.raises(StepTimeout, match="lanes 0 to 1, 2 to 3: .*waited"):
+        env.call_wait(timeout=0.1)
+    gate.set()
+    assert env.call_wait() == (None,) * 4
+    assert env.step([0] * 4)[0].ravel().tolist() == [1] * 4
+
+
+@pytest.mark.parametrize("episodes", EPISODES)
 def test_who_waits_after_close_is_told_so(serve, lanes, episodes):
     serve(COUNTING)
     env = lanes(COUNTING, 2, episodes=episodes)
     env.reset()
     env.step_async([0, 0])
     env.close(timeout=1, terminate=True)  # what close of AsyncVectorEnv takes
-    for wait in (env.step_wait, env.reset_wait, env.recv):
+    for wait in (env.step_wait, env.reset_wait, env.call_wait, env.recv):
         with pytest.raises(gymnasium.error.ClosedEnvironmentError, match=r"used after close\(\)"):
             wait()
