@@ -215,10 +215,11 @@ class RemoteVectorEnv(LaneCalls, KnownLanes, VectorEnv[Any, Any, Any]):
             text = "remote lanes can be pickled before their first reset only"
             raise pickle.PicklingError(f"{self._wish.env_id}: {text}")
         known = {"num_envs": self.num_envs, "episodes": self.episodes, "autoreset_mode": self.autoreset_mode}
-        return {**self._wish.arguments(), **known, "step_timeout": self.step_timeout}
+        return {"spec": self.spec, "arguments": {**self._wish.arguments(), **known, "step_timeout": self.step_timeout}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]  # made anew, as __getstate__ says
+        self.__init__(**state["arguments"])  # type: ignore[misc]  # made anew, as __getstate__ says
+        self.spec = state["spec"]
 
     def __del__(self) -> None:
         """Nothing: the finalizer has it closed by the caretaker. Before 1.3 Gymnasium closes here, and waits."""

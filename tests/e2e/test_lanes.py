@@ -265,7 +265,9 @@ def test_actions_that_do_not_fit_are_refused_before_anything_is_sent(serve, lane
 def test_lanes_can_be_pickled_before_their_first_reset_only(serve, lanes):
     serve(COUNTING)
     ours = lanes(COUNTING, 4, episodes=2, autoreset_mode="same_step", limit=5, step_timeout=7.0)
+    ours.spec = gymnasium.spec("CartPole-v1")  # as make_vec sets it
     copy = pickle.loads(pickle.dumps(ours))
+    assert copy.spec == ours.spec
     assert (copy.num_envs, copy.episodes, copy.autoreset_mode) == (4, 2, AutoresetMode.SAME_STEP)
     assert (copy.step_timeout, copy.single_action_space) == (7.0, ours.single_action_space)
     assert identical(copy.reset(seed=1), ours.reset(seed=1))
