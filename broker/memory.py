@@ -73,7 +73,7 @@ class MemoryConnection:
             self._check()
             self._exchanges.declare_all()
 
-    def renew(self, subscriptions: Iterable[Subscription]) -> None:
+    def renew(self, env_ids: Iterable[str], subscriptions: Iterable[Subscription]) -> None:
         with self._hub.lock:
             self._check()  # nobody can delete anything here
 

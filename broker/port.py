@@ -129,10 +129,10 @@ class Connection(Protocol):
     def declare_exchanges(self, deadline: float) -> None:
         """Make sure the exchanges and the dead-letter queue exist. Env workers only."""
 
-    def renew(self, subscriptions: Iterable[Subscription]) -> None:
-        """The same without waiting, and bind the queues of ``subscriptions`` anew: somebody may have deleted all that.
+    def renew(self, env_ids: Iterable[str], subscriptions: Iterable[Subscription]) -> None:
+        """The same without waiting, with the queues of makes of ``env_ids``: somebody may have deleted all that.
 
-        Those that were cancelled count, too. A queue that is gone is declared if it was of ``serve``, and no other.
+        The queues of ``subscriptions`` are bound anew. One of these that is gone is not declared by this.
         """
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> Subscription:

@@ -63,10 +63,13 @@ class Announcer:
         """Whether it is time to ``renew``, and to say it again, whatever has been said meanwhile."""
         return now - self._renewed >= PRESENCE_S
 
-    def renew(self, taken: Iterable[Subscription], now: float) -> None:
-        """Declare anew what somebody may have deleted, and bind what requests (``taken``) and questions come by."""
+    def renew(self, inboxes: Iterable[Subscription], now: float) -> None:
+        """Declare anew what somebody may have deleted: also the lines of a full worker, which agents shall find.
+
+        And bind what comes to ``inboxes``, and the questions.
+        """
         self._renewed = now
-        self._connection.renew([*taken, self._questions])
+        self._connection.renew(self._envs, [*inboxes, self._questions])
 
     def _presence(self, free: int, draining: bool) -> Presence:
         return Presence(self._worker, self._connection.incarnation, self._envs, self._capacity, free, draining)

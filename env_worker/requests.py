@@ -19,15 +19,12 @@ class Requests:
     def __init__(self, env_ids: Iterable[str], token: object) -> None:
         self._env_ids, self._token = tuple(env_ids), token
         self._taken: dict[str, Subscription] = {}
-        self._last: dict[str, Subscription] = {}
-        """Of each env the last subscription on this connection, also where it has been left."""
         self._connection: Connection
         self._mailbox: Mailbox
 
     def attach(self, connection: Connection, mailbox: Mailbox) -> None:
         """From now on, by this connection; nothing is taken yet."""
         self._connection, self._mailbox, self._taken = connection, mailbox, {}
-        self._last = {}
 
     def take(self) -> None:
         """Begin, where that has not been done. Raises ``BrokerError``; the next call takes what is missing then."""
@@ -37,12 +34,6 @@ class Requests:
         for env_id in self._env_ids:
             if env_id not in self._taken:
                 self._taken[env_id] = self._connection.serve(env_id, self._mailbox, self._token, deadline)
-                self._last[env_id] = self._taken[env_id]
-
-    @property
-    def renewable(self) -> Iterable[Subscription]:
-        """For ``Connection.renew``, also while nothing is taken: agents shall find the line of a full worker."""
-        return self._last.values()
 
     def leave(self) -> None:
         """Take no more. What has been handed out by then is to be given back."""

@@ -134,7 +134,7 @@ class Stepper:
             self._end(list(world.members.values()), ErrorCode.WORKER_FAILED, text, Fault.WORKER, retry=True)
         self._take_requests()  # a slot may have become free while the broker was not to be reached
         if self._announcer.due(now):
-            self._announcer.renew([*self._requests.renewable, *self._worlds.inboxes], now)
+            self._announcer.renew(self._worlds.inboxes, now)
             self._announce()
         self.ignored.tell(now)
 

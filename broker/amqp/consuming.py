@@ -18,7 +18,7 @@ from broker.amqp.framing import NO_PROPERTIES, delivery, routing_key
 from broker.amqp.link import Link
 from broker.amqp.mailbox import AmqpMailbox
 from broker.amqp.pump import Waiter
-from broker.amqp.renewal import Renewal, shared_by_all
+from broker.amqp.renewal import Renewal, line_for, shared_by_all
 from broker.amqp.subscription import AmqpSubscription, consumer_tag
 from broker.errors import BrokerError, BrokerTimeout, TopologyMissing
 from broker.port import Arrival, Kind
@@ -59,11 +59,12 @@ class Consuming(Link):
     def declare_exchanges(self, deadline: float) -> None:
         self._declare(shared_by_all(), deadline, "declaring exchanges")
 
-    def renew(self, subscriptions: Iterable[Subscription]) -> None:
+    def renew(self, env_ids: Iterable[str], subscriptions: Iterable[Subscription]) -> None:
         self.check()
-        anew = [call for found in subscriptions if isinstance(found, AmqpSubscription) for call in found.anew]
+        lines = [call for env_id in env_ids for call in line_for(env_id)]
+        binds = [bind for found in subscriptions if isinstance(found, AmqpSubscription) for bind in found.binds]
         with self.lock:
-            self._renewal.tell(anew)
+            self._renewal.tell([*lines, *binds])
         self.written()
 
     def serve(self, env_id: str, mailbox: Mailbox, token: Any, deadline: float) -> AmqpSubscription:
@@ -73,7 +74,6 @@ class Consuming(Link):
         with self.lock:
             channel = self._serving.get(env_id) or self._open_serving(env_id)
             found = self._subscribe(spec.name, channel, mailbox, token, acks=True)
-            found.anew = [methods.declare_queue(spec), *methods.bind(spec.name, topology.REQUESTS, [env_id])]
             take = [methods.prefetch(1), methods.consume(spec.name, found.tag, acks=True)]
             found.announced = False
 
@@ -81,7 +81,7 @@ class Consuming(Link):
                 found.announced = not isinstance(outcome, BrokerError)  # with the lock: its end may come right behind
                 started.put(outcome)
 
-            channel.call([*found.anew, *take], begun)
+            channel.call([*line_for(env_id), *take], begun)
         try:
             self.written()
             self.reply(started, deadline, f"consuming {topology.shown(spec.name)!r}")
@@ -131,7 +131,7 @@ class Consuming(Link):
             channel = self._deliveries if ours else self._open_shared()
             keyed = topology.EXCHANGES.get(exchange) == "topic"
             found = self._subscribe(spec.name, channel, mailbox, token, acks=prefetch > 0, keyed=keyed)
-            found.anew = binds
+            found.binds = binds
             if channel.acks is not None:
                 channel.acks.begin(found.tag, prefetch)
             calls = [methods.consume(spec.name, found.tag, acks=found.acks)]

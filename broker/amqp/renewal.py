@@ -24,6 +24,12 @@ def shared_by_all() -> list[Any]:
     return [*exchanges, methods.declare_queue(topology.dead_spec()), *methods.bind(topology.DEAD, topology.DEAD, [""])]
 
 
+def line_for(env_id: str) -> list[Any]:
+    """What declares the queue of makes of an env, where agents stand in line, and lets them reach it."""
+    spec = topology.requests_spec(env_id)
+    return [methods.declare_queue(spec), *methods.bind(spec.name, topology.REQUESTS, [env_id])]
+
+
 class Renewal:
     """A channel of its own: the broker closes it where a queue is gone that is to be bound, and refuses nobody else."""
 

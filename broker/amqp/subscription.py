@@ -29,7 +29,7 @@ class AmqpSubscription:
     ``acks``: each message is to be settled. ``keyed``: its key is told.
     """
 
-    __slots__ = ("_prefix", "acks", "anew", "announced", "box", "channel", "ended", "keyed", "queue", "tag", "token")
+    __slots__ = ("_prefix", "acks", "announced", "binds", "box", "channel", "ended", "keyed", "queue", "tag", "token")
 
     def __init__(
         self, queue: str, channel: Channel, tag: str, box: AmqpMailbox, token: Any, *, acks: bool, keyed: bool
@@ -40,8 +40,8 @@ class AmqpSubscription:
         """Its owner wants to hear when it ends."""
         self.ended: Waiter | None = None
         """Who waits for its end."""
-        self.anew: Sequence[Any] = ()
-        """What ``Connection.renew`` says for it: the binds of its queue, and of a durable one its declaration, too."""
+        self.binds: Sequence[Any] = ()
+        """What binds its queue to an exchange, for ``Connection.renew``."""
         self._prefix = b""
         """Of the route that its messages come by, once one has come."""
 

@@ -222,11 +222,11 @@ def test_to_renew_what_is_bound_to_a_queue_that_is_gone_refuses_nobody_else(rabb
     mailbox = site.env.mailbox()
     gone = site.env.listen(topology.PRESENCE, ["#"], mailbox, "gone", soon())
     rabbit.ctl("delete_queue", topology.observer_queue(site.env.incarnation, 1))
-    site.env.renew([gone])
+    site.env.renew([], [gone])
     site.env.listen(topology.PRESENCE, ["#"], mailbox, "another", soon())
     with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as raw:
         raw.channel().exchange_delete(topology.EVENTS)
-    site.env.renew([])
+    site.env.renew([], [])
     eventually(lambda: topology.EVENTS in rabbit.ctl("list_exchanges", "name").split(), "it is declared again")
 
 
@@ -235,15 +235,14 @@ def test_the_name_of_a_world_can_be_bound_anew(rabbit, site):
     world = site.env.inbox(topology.WORLDS, [key], mailbox, "world", prefetch=8, deadline=soon())
     with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as raw:
         raw.channel().exchange_delete(topology.WORLDS)
-    site.env.renew([world])
+    site.env.renew([], [world])
     routed = lambda: site.agent.publish(topology.WORLDS, key, b"make", deadline=soon()) is Receipt.ROUTED
     eventually(routed, "who asks for the world finds it")
 
 
 @pytest.mark.parametrize("deleted", ["queue", "exchange"])
 def test_the_queue_of_makes_can_be_renewed_by_who_takes_nothing_from_it_now(rabbit, site, deleted):
-    left = site.env.serve(site.env_id, site.env.mailbox(), "makes", soon())
-    site.leave(left)
+    site.served_once()
     with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as raw:
         if deleted == "queue":
             raw.channel().queue_delete(topology.requests_queue(site.env_id))
@@ -251,7 +250,7 @@ def test_the_queue_of_makes_can_be_renewed_by_who_takes_nothing_from_it_now(rabb
             raw.channel().exchange_delete(topology.REQUESTS)
             site.env.declare_exchanges(soon())
     assert site.make() is Receipt.UNROUTABLE
-    site.env.renew([left])
+    site.env.renew([site.env_id], [])
     eventually(lambda: site.make() is Receipt.ROUTED, "agents find the line")
 
 

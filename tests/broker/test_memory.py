@@ -295,7 +295,7 @@ class LostFirst:
 USES = {
     "mailbox": lambda env, box, arrival: env.mailbox(),
     "declare_exchanges": lambda env, box, arrival: env.declare_exchanges(soon()),
-    "renew": lambda env, box, arrival: env.renew([]),
+    "renew": lambda env, box, arrival: env.renew(["X"], []),
     "serve": lambda env, box, arrival: env.serve("X", box, "make", soon()),
     "inbox": lambda env, box, arrival: env.inbox(topology.ACTS, ["k"], box, "act", prefetch=1, deadline=soon()),
     "listen": lambda env, box, arrival: env.listen(topology.PRESENCE, ["#"], box, "ask", soon()),

@@ -19,8 +19,8 @@ class Broker:
     def announce(self, *arguments):
         pass
 
-    def renew(self, subscriptions):
-        self.renewed.append(list(subscriptions))
+    def renew(self, env_ids, subscriptions):
+        self.renewed.append((list(env_ids), list(subscriptions)))
 
 
 class Catalogue:
@@ -32,8 +32,8 @@ def test_a_worker_that_is_busy_all_the_time_declares_anew_as_often_as_an_idle_on
     announcer.attach(broker, None)
     now = 1000.0
     assert announcer.due(now)
-    announcer.renew(["requests"], now)
-    assert broker.renewed == [["requests", "questions"]]
+    announcer.renew(["world"], now)
+    assert broker.renewed == [(["CartPole-v1"], ["world", "questions"])]
     for _ in range(10):
         announcer.announce(1, draining=False)
         assert not announcer.due(now + PRESENCE_S / 2)

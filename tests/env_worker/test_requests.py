@@ -53,11 +53,3 @@ def test_what_the_broker_did_not_give_in_time_is_taken_by_the_next_call(broker, 
     broker.silent.clear()
     requests.take()
     assert broker.served == ["a", "b", "c"]
-
-
-def test_what_was_left_can_be_renewed_until_the_connection_changes(broker, requests):
-    requests.take()
-    requests.leave()
-    assert list(requests.renewable) == ["a", "b", "c"]
-    requests.attach(broker, broker)
-    assert list(requests.renewable) == []
