@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from broker import topology
 
@@ -36,6 +36,12 @@ def bodies(mailbox: broker.Mailbox, count: int) -> list[bytes]:
         assert arrival is not None, f"only {len(found)} of {count} arrived"
         found.append(arrival.body)
     return found
+
+
+def come_in(connection: broker.Connection, mailbox: Any) -> None:
+    """Wait until something lies in ``mailbox``; it stays there. What was sent later to another queue may come first."""
+    other = connection.mailbox()  # while one waits for this, all that is read goes where it belongs
+    eventually(lambda: quiet(other) and mailbox.items, "something has come in")
 
 
 def quiet(mailbox: broker.Mailbox) -> bool:

@@ -12,7 +12,7 @@ import broker
 from broker import topology
 from broker.amqp import framing
 from broker.errors import ConnectionLost
-from tests.broker.site import bodies, eventually, quiet, soon
+from tests.broker.site import bodies, come_in, eventually, quiet, soon
 from tests.support.forks import in_a_child
 
 
@@ -73,8 +73,7 @@ def test_what_had_arrived_is_given_out_after_the_end_unless_it_needs_settling(si
     site.env.send(topology.PERCEPTS, percept_key, b"first")
     site.env.send(topology.PERCEPTS, percept_key, b"second")
     assert bodies(percepts, 1) == [b"first"]
-    probe = site.agent.mailbox()  # while one waits for this, the others' arrivals come in too
-    eventually(lambda: quiet(probe) and percepts.items, "the second has come in")
+    come_in(site.agent, percepts)
     site.agent.close()
     assert bodies(percepts, 1) == [b"second"]
     with pytest.raises(broker.ConnectionLost):
