@@ -74,37 +74,43 @@ def test_what_waiting_cannot_help_is_not_waited_for(rabbit, caplog):
     assert caplog.records == []
 
 
-def test_a_broker_that_is_down_keeps_nobody_from_another():
-    (port,) = free_ports(1)
-    down = threading.Thread(target=lambda: give_up(f"amqp://127.0.0.1:{port}/"))
-    down.start()
-    broker.shared("memory://beside a broker that is down".replace(" ", "-"), timeout_s=1).close()
-    assert down.is_alive()
-    down.join()
+SLOW = "amqp://127.0.0.1:1/slow"
 
 
-def give_up(url: str) -> None:
-    with pytest.raises(broker.BrokerUnreachable):
-        broker.shared(url, timeout_s=2)
+@pytest.fixture
+def patient(monkeypatch):
+    """A thread that waits for the broker at ``SLOW`` until the test ends."""
+    connect, begun, go_on = broker.connect, threading.Event(), threading.Event()
 
-
-def test_who_waits_for_a_connection_that_another_opens_waits_no_longer_than_it_said(monkeypatch):
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slow(url: str, **_: object) -> None:
+    def slow(url: str, **given: object) -> broker.Connection:
+        if url != SLOW:
+            return connect(url, **given)
         begun.set()
         go_on.wait(60)
         raise broker.BrokerUnreachable("never there")
 
+    def give_up() -> None:
+        with pytest.raises(broker.BrokerUnreachable):
+            broker.shared(SLOW, timeout_s=2)
+
     monkeypatch.setattr(sys.modules["broker.connect"], "connect", slow)
-    patient = threading.Thread(target=lambda: give_up("amqp://127.0.0.1:1/slow"))
-    patient.start()
+    thread = threading.Thread(target=give_up)
+    thread.start()
     assert begun.wait(20)
-    with pytest.raises(broker.BrokerUnreachable, match=r"another thread has not reached it in 0\.1 s"):
-        broker.shared("amqp://127.0.0.1:1/slow", timeout_s=0.1)
-    assert patient.is_alive()
+    yield thread
     go_on.set()
-    patient.join(20)
+    thread.join(20)
+
+
+def test_a_broker_that_is_down_keeps_nobody_from_another(patient):
+    broker.shared("memory://beside-a-broker-that-is-down", timeout_s=1).close()
+    assert patient.is_alive()
+
+
+def test_who_waits_for_a_connection_that_another_opens_waits_no_longer_than_it_said(patient):
+    with pytest.raises(broker.BrokerUnreachable, match=r"another thread has not reached it in 0\.1 s"):
+        broker.shared(SLOW, timeout_s=0.1)
+    assert patient.is_alive()
 
 
 def test_shared_connections_are_closed_when_the_interpreter_ends(rabbit):
