@@ -28,6 +28,7 @@ from agent_worker.errors import (
     StepTimeout,
     WorkerLost,
 )
+from agent_worker.session import Session
 from broker import ConnectionLost, shared
 from protocol.messages import Render
 from tests.support.commands import eventually, worker
@@ -50,6 +51,17 @@ def two_workers(serve):
 def free(*workers):
     """Whether no worker has an episode."""
     return all(not one._stepper.slots for one in workers)
+
+
+def come_in(env, count):
+    """Wait until so many episodes have replied; their replies wait to be taken."""
+    session = env._gathering.sessions[0]
+
+    def have_come():
+        session.connection.mailbox().get(0.0)  # reads the socket
+        return len(session.mailbox.items) == count
+
+    eventually(have_come, f"{count} replies")
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
@@ -234,6 +246,8 @@ def test_a_step_that_is_overdue_can_be_waited_for_again_and_nothing_is_lost(two_
     env = lanes(GATED, 4, episodes=2)
     env.reset()
     env.step_async([0, 0, 0, WAIT])
+    assert Gated.waiting.acquire(timeout=20)
+    come_in(env, 1)
     for _ in range(2):
         with pytest.raises(StepTimeout, match="lanes 2 to 3: .*waited") as caught:
             env.step_wait(0.3)
@@ -331,7 +345,10 @@ def test_a_broker_that_breaks_the_new_connection_too_costs_no_lane_anything(two_
     assert env.step([0] * 4)[0].ravel().tolist() == [1] * 4
 
 
-def test_after_a_broker_that_was_away_the_wait_goes_on_for_all_episodes(two_workers, lanes, broker_url, flapping):
+def test_after_a_broker_that_was_away_the_wait_goes_on_for_all_episodes(
+    two_workers, lanes, broker_url, flapping, monkeypatch
+):
+    monkeypatch.setattr(Session, "revive", lambda _: None)  # the step is what comes back
     env = lanes(GATED, 4, episodes=2, reconnect_timeout=0.0)
     env.reset()
     shared(broker_url, timeout_s=5.0).close()
@@ -345,14 +362,8 @@ def test_a_reply_that_has_come_counts_before_a_worker_is_taken_for_lost(two_work
     env = lanes(GATED, 4, episodes=2)
     env.reset()
     env.step_async([0] * 4)
-    one, other = env._gathering.sessions
-
-    def both_came():
-        one.connection.mailbox().get(0.0)  # reads the socket
-        return len(one.mailbox.items) == 2
-
-    eventually(both_came, "both replies")
-    for session in (one, other):
+    come_in(env, 2)
+    for session in env._gathering.sessions:
         session.lost_until = env._gathering._look_at = 0.0  # as if its queue had been away, while nobody waited
     assert env.step_wait()[0].ravel().tolist() == [1] * 4
 
@@ -366,10 +377,10 @@ def test_a_connection_that_breaks_while_nobody_waits_is_mended_by_the_caretaker(
     assert env.step([0] * 4)[0].ravel().tolist() == [1] * 4
 
 
-def test_if_one_episode_cannot_be_opened_none_is(serve, lanes):
+def test_if_one_episode_cannot_be_opened_none_is(serve, lanes, patience):
     one = serve(GATED, capacity=2)
     with pytest.raises(NoFreeWorker, match="2 of 3 episodes had been opened, and are closed again"):
-        lanes(GATED, 3, episodes=3, make_timeout=1.5)
+        lanes(GATED, 3, episodes=3, make_timeout=patience)
     eventually(lambda: free(one), "the slots are free")
     assert lanes(GATED, 2, episodes=2).reset()[0].ravel().tolist() == [0, 0]
 
@@ -389,10 +400,10 @@ def test_where_one_thread_cannot_be_had_no_episode_is_left_open(serve, lanes, mo
     eventually(lambda: free(one), "the slots are free")
 
 
-def test_an_episode_that_is_being_made_when_another_fails_is_closed_when_it_is_there(serve, lanes, gate):
+def test_an_episode_that_is_being_made_when_another_fails_is_closed_when_it_is_there(serve, lanes, gate, patience):
     workers = [serve(GATED, capacity=1), serve(GATED, capacity=1, env_kwargs={"slow": True})]
     with pytest.raises(NoFreeWorker, match="1 of 3 episodes had been opened"):
-        lanes(GATED, 3, episodes=3, make_timeout=1.5)
+        lanes(GATED, 3, episodes=3, make_timeout=patience)
     assert Gated.waiting.acquire(timeout=20)
     gate.set()
     eventually(lambda: free(*workers), "the slots are free")
