@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,12 +14,9 @@ from itertools import chain
 import pytest
 
 from tests.support.commands import ROOT, as_child, environment, eventually, run, worker
+from tests.support.paced import SLOW
 from tools.rabbit import Rabbit
 
-SLOW = [
-    "tests.support.envs:Counting", "--env-kwargs", '{"limit": 3, "trouble": {"1": 0.15}}', "--seed", "4",
-]  # fmt: skip
-"""An episode takes 0.15 s at least, so that processes can be met in the middle of an evaluation."""
 EPISODES = 40
 
 
@@ -71,7 +69,7 @@ def start(tmp_path):
 def url(rabbit, tmp_path_factory):
     """A RabbitMQ at which two env workers serve."""
     folder = tmp_path_factory.mktemp("workers")
-    served = ["CartPole-v1", "tests.support.envs:Counting", "--capacity", "4"]
+    served = ["CartPole-v1", "tests.support.envs:Counting", SLOW, "--capacity", "4"]
     with worker(rabbit.url, folder / "1", *served), worker(rabbit.url, folder / "2", *served):
         yield rabbit.url
 
@@ -79,14 +77,15 @@ def url(rabbit, tmp_path_factory):
 @pytest.fixture(scope="module")
 def slow_returns(url):
     """What the slow evaluation comes to when one plays it alone."""
-    arguments = ["--evaluation", "alone", "--episodes", str(EPISODES), "--num-envs", "8", "--json"]
-    done = run("agent_worker", "run", *SLOW, *arguments, url=url, timeout=90)
+    done = run("agent_worker", "run", *shared("alone"), "--num-envs", "8", "--json", url=url, timeout=90)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["returns"]
 
 
-def shared(name: str) -> list[str]:
-    return [*SLOW, "--evaluation", name, "--episodes", str(EPISODES)]
+def shared(name: str, gate: str | os.PathLike[str] = os.devnull, episodes: int = EPISODES) -> list[str]:
+    """An evaluation whose players can be met in the middle of it: it takes long, until there is the file ``gate``."""
+    env = [SLOW, "--env-kwargs", json.dumps({"limit": 3, "gate": str(gate)}), "--seed", "4"]
+    return [*env, "--evaluation", name, "--episodes", str(episodes)]
 
 
 def figures(report: dict) -> dict:
@@ -113,12 +112,14 @@ def test_three_workers_play_each_episode_once_and_print_one_summary(url, start):
 
 
 @pytest.mark.parametrize("victim", ["follower", "leader"])
-def test_a_killed_worker_loses_nothing_but_time(url, start, slow_returns, victim):
-    agents = [start(url, *shared(f"killed {victim}")) for _ in range(3)]
+def test_a_killed_worker_loses_nothing_but_time(url, start, slow_returns, victim, tmp_path):
+    gate = tmp_path / "gate"
+    agents = [start(url, *shared(f"killed {victim}", gate)) for _ in range(3)]
     eventually(lambda: all(agent.begun for agent in agents), "all three play")
     leader = next(agent for agent in agents if agent.leads)
     killed = leader if victim == "leader" else next(agent for agent in agents if agent is not leader)
     killed.process.kill()
+    gate.touch()
     survivors = [agent for agent in agents if agent is not killed]
     reports = [agent.report() for agent in survivors]
 
@@ -139,8 +140,7 @@ def test_who_comes_late_prints_the_summary_and_needs_no_env(url, start, slow_ret
 
 
 def test_other_settings_under_one_name_are_a_wrong_command_line(url, slow_returns):
-    arguments = ["--evaluation", "alone", "--episodes", "41"]
-    done = run("agent_worker", "run", *SLOW, *arguments, url=url)
+    done = run("agent_worker", "run", *shared("alone", episodes=41), url=url)
     assert done.returncode == 2
     assert "OtherSettings: evaluation 'alone' is one of episodes 40 instead of 41" in done.stderr
     assert (done.stdout, "Traceback" in done.stderr) == ("", False)
@@ -160,24 +160,28 @@ def test_what_cannot_be_shared_is_a_wrong_command_line(arguments, says):
     assert says in " ".join(done.stderr.split())
 
 
-def test_ctrl_c_prints_what_there_is_and_the_others_go_on(url, start, slow_returns):
-    stopped = start(url, *shared("stopped"), "--num-envs", "2")
+def test_ctrl_c_prints_what_there_is_and_the_others_go_on(url, start, slow_returns, tmp_path):
+    gate = tmp_path / "gate"
+    stopped = start(url, *shared("stopped", gate), "--num-envs", "2")
     eventually(lambda: len(stopped.begun) > 2, "it has finished an episode")
-    other = start(url, *shared("stopped"))
+    other = start(url, *shared("stopped", gate))
     eventually(lambda: other.begun, "the other plays")
     stopped.process.send_signal(signal.SIGINT)
     report = stopped.report(130)
+    gate.touch()
     assert report["interrupted"] is True
     assert 0 < report["played"] <= report["episodes"] < EPISODES
     assert other.report()["returns"] == slow_returns
 
 
 def test_an_evaluation_outlives_a_restart_of_the_broker(start, tmp_path, slow_returns):
-    with Rabbit() as own, worker(own.url, tmp_path / "worker", "tests.support.envs:Counting", "--capacity", "4"):
-        agents = [start(own.url, *shared("restarted"), "--connect-timeout", "60") for _ in range(2)]
+    gate = tmp_path / "gate"
+    with Rabbit() as own, worker(own.url, tmp_path / "worker", SLOW, "--capacity", "4"):
+        agents = [start(own.url, *shared("restarted", gate), "--connect-timeout", "60") for _ in range(2)]
         eventually(lambda: all(len(agent.begun) > 1 for agent in agents), "both play")
         own.kill()
         own.start()
+        gate.touch()
         reports = [agent.report() for agent in agents]
         assert [one["returns"] for one in reports] == [slow_returns] * 2
         assert {*chain(*(agent.begun for agent in agents))} == set(range(EPISODES))

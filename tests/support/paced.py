@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -14,6 +16,7 @@ from tests.support.envs import Counting, Everything
 GATED = "tests.support.paced:Gated"
 TELLING = "tests.support.paced:Telling"
 SIZED = "tests.support.paced:Sized"
+SLOW = "tests.support.paced:Slow"
 ENDING = "tests.support.paced:Ending"
 
 WAIT, RAISE = 2, 1
@@ -96,6 +99,20 @@ class Sized(Counting):
 
     def _observe(self):
         return np.full(self.observation_space.shape, self.count, np.int64)
+
+
+class Slow(Counting):
+    """The first step of each run takes a while, until there is the file ``gate``. It may be of another process."""
+
+    def __init__(self, gate: str, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._gate = Path(gate)
+
+    def step(self, action):
+        until = time.monotonic() + 0.5
+        while self.count == 0 and not self._gate.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        return super().step(action)
 
 
 class Ending(Everything):
