@@ -126,11 +126,20 @@ def test_a_seat_that_never_comes_is_played_by_default_or_keeps_the_others_from_b
         assert "player_1 did not come within 1 s" in text
 
 
+def begin(*players):
+    """Those who pause before their first reset begin together: not one when another has not even been imported."""
+    for player in players:
+        player.wait_for("pause")
+    for player in players:
+        player.go_on()
+
+
 @pytest.mark.parametrize(("env_id", "policy"), [(SUM, "default"), (NIM, "forfeit")], ids=["sum", "nim"])
 def test_when_an_agent_is_killed_the_others_go_on_or_are_told_who_forfeits(start, players, env_id, policy):
     with start(env_id, "--seat-timeout", "2", "--missing-seat", policy):
-        (living,) = players(env_id, "player_0", "--seed", "1", world="deadly")
-        (dying,) = players(env_id, "player_1", "--seed", "1", "--die-at", "1", world="deadly")
+        (living,) = players(env_id, "player_0", "--seed", "1", "--pause-at", "-1", world="deadly")
+        (dying,) = players(env_id, "player_1", "--seed", "1", "--pause-at", "-1", "--die-at", "1", world="deadly")
+        begin(living, dying)
         assert dying.end() == -signal.SIGKILL
         assert living.end() == 0
         last = living.percepts[-1]
@@ -152,11 +161,12 @@ def seated(url, world, seat, env_id=SUM):
 
 
 def test_who_comes_back_after_a_crash_takes_its_seat_over(start, players, rabbit):
-    with start(SUM, "--seat-timeout", "1", "--env-kwargs", '{"limit": 1000}'):
-        (living,) = players(SUM, "player_0", "--pause-at", "3", world="again")
-        (dying,) = players(SUM, "player_1", "--die-at", "2", world="again")
+    with start(SUM, "--seat-timeout", "2", "--env-kwargs", '{"limit": 1000}'):
+        (living,) = players(SUM, "player_0", "--pause-at", "-1", "--pause-at", "3", world="again")
+        (dying,) = players(SUM, "player_1", "--pause-at", "-1", "--die-at", "2", world="again")
+        begin(living, dying)
         dying.end()
-        living.wait_for("pause")
+        eventually(lambda: living.said.count(["pause"]) == 2, "the other has paused again")
         back = eventually(lambda: seated(rabbit.url, "again", "player_1"), "the seat of the dead is free")
         observation, info = back.reset()
         assert (observation[0], info["joined_at_step"]) == (3, 3)

@@ -1,7 +1,8 @@
 """An agent in a process of its own: it plays a seat of a world, and writes what it sees, a line of JSON each time.
 
-``python -m tests.support.player ENV_ID WORLD SEAT [--runs N] [--seed N] [--die-at N] [--pause-at N]``; the broker is
-``GYMBROKER_URL``. ``SEAT`` may be ``any``. It acts by its own generator, on legal actions only where there is a mask.
+``python -m tests.support.player ENV_ID WORLD SEAT [--runs N] [--seed N] [--die-at N] [--pause-at N]...``; the broker
+is ``GYMBROKER_URL``. ``SEAT`` may be ``any``, and step -1 is the first reset. It acts by its own generator, on legal
+actions only where there is a mask.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def plain(value):
 def play(env, runs, seed, say, at_step):
     """Play so many runs; ``say`` gets each percept, ``at_step`` the number of each step before it is taken."""
     rng = np.random.default_rng(seed)
+    at_step(-1)
     step = 0
     for _ in range(runs):
         observation, info = env.reset(seed=seed)
@@ -53,8 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("env_id", "world", "seat"):
         parser.add_argument(name)
-    for name in ("runs", "seed", "die-at", "pause-at"):
+    for name in ("runs", "seed", "die-at"):
         parser.add_argument(f"--{name}", type=int, default=1 if name == "runs" else None)
+    parser.add_argument("--pause-at", type=int, action="append", default=[])
     given = parser.parse_args()
 
     def say(what):
@@ -63,7 +66,7 @@ def main() -> None:
     def at_step(step):
         if step == given.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        if step == given.pause_at:
+        if step in given.pause_at:
             say(["pause"])
             sys.stdin.readline()
 
