@@ -183,12 +183,12 @@ def test_lanes_that_make_no_sense_are_refused_before_anything_is_sent(num_envs, 
         asyncio.run(aio.make_vec(CARTPOLE, num_envs, "amqp://127.0.0.1:1/", episodes=2))
 
 
-def test_if_one_episode_of_the_lanes_cannot_be_opened_none_is(serve, broker_url):
+def test_if_one_episode_of_the_lanes_cannot_be_opened_none_is(serve, broker_url, patience):
     one = serve(COUNTING, capacity=2)
 
     async def main():
         with pytest.raises(NoFreeWorker, match="2 of 3 episodes had been opened, and are closed again"):
-            await aio.make_vec(COUNTING, 3, broker_url, episodes=3, make_timeout=1.5)
+            await aio.make_vec(COUNTING, 3, broker_url, episodes=3, make_timeout=patience)
 
     run(main())
     eventually(lambda: empty(one), "the slots are free")

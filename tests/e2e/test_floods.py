@@ -94,14 +94,14 @@ def test_lanes(serve, broker_url, close):
     assert all(session.ended for session in env._gathering.sessions)
 
 
-def test_an_opening(serve, remote, monkeypatch):
+def test_an_opening(serve, remote, monkeypatch, patience):
     one = serve(COUNTING, capacity=1)
     held = remote(COUNTING)
     held.reset()
     flood = working(held._session)
     monkeypatch.setattr(opening._Opening, "_get", lambda self, until: flood)
     with pytest.raises(NoFreeWorker):
-        remote(COUNTING, make_timeout=1.0).open()
+        remote(COUNTING, make_timeout=patience).open()
     assert len(one._stepper.slots) == 1
 
 

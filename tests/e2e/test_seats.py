@@ -294,12 +294,12 @@ def test_a_world_is_asked_for_its_seats_and_for_nothing_else(serve, table, broke
 
 
 def test_a_seat_that_is_idle_for_too_long_is_given_free_and_the_others_go_on(serve, table):
-    serve(SUM, idle_timeout=1.0, seat_timeout=30.0)
+    serve(SUM, idle_timeout=2.0, seat_timeout=30.0)
     envs = table()
     begin(envs)
     pending = ThreadPoolExecutor(1).submit(envs[0].step, 4)
     assert pending.result(20)[4]["missing_seats"] == ["player_1"]
-    with pytest.raises(EpisodeEnded, match=r"no request for 1 s"):
+    with pytest.raises(EpisodeEnded, match=r"no request for 2 s"):
         envs[1].step(1)
 
 
@@ -313,9 +313,9 @@ def test_seats_of_both_libraries_meet_in_one_world(serve, table, broker_url):
 
 
 def test_missing_seats_are_named_and_may_be_waited_for_again(serve, table):
-    serve(SUM, seat_timeout=0.5, missing_seat="forfeit")
+    serve(SUM, seat_timeout=2.0, missing_seat="forfeit")
     first, second = table(world="w")
-    with pytest.raises(SeatsMissing, match="player_1 did not come within 0.5 s.*seats_missing, fault of the agent"):
+    with pytest.raises(SeatsMissing, match="player_1 did not come within 2 s.*seats_missing, fault of the agent"):
         first.reset()
     second.open()
     assert [outcome[0][0] for outcome in begin([first, second])] == [0, 0]

@@ -121,9 +121,10 @@ def test_a_make_that_was_handed_on_to_a_host_that_died_is_taken_by_another_worke
 
 def test_a_game_that_goes_on_by_itself_without_end_stops_nobody_else(serve, remote):
     serve(SOLITAIRE, COUNTING, seat_timeout=0.2)
-    env, neighbour = remote(SOLITAIRE, world="w", seat="player_0", step_timeout=3.0), remote(COUNTING)
+    env, neighbour = remote(SOLITAIRE, world="w", seat="player_0"), remote(COUNTING)
     env.reset()
     neighbour.reset()
+    env.step_timeout = 3.0
     with pytest.raises(StepTimeout):
         env.step(0)
     assert neighbour.step(0)[0] == [1]
