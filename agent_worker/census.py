@@ -22,6 +22,9 @@ DECLARE_S = 5.0
 LOOK_S = 0.5
 """How long an answer may take."""
 
+FIND_S = 2.0
+"""How soon nobody is believed to be there: a worker answers between two steps, and may be at a long one."""
+
 
 class Census:
     """Presence of env workers, gathered through one lossy queue that exists only if somebody asks."""
@@ -66,6 +69,14 @@ class Census:
         """Ask, and wait a moment for the answers."""
         self.ask()
         return self.gather(time.monotonic() + LOOK_S)
+
+    def find(self) -> list[Presence]:
+        """Look again and again until somebody answers, for ``FIND_S``: for who has not asked before."""
+        deadline = time.monotonic() + FIND_S
+        while True:
+            found = self.look()
+            if found or self._subscription is None or time.monotonic() >= deadline:
+                return found
 
     def served(self) -> list[str]:
         """Env ids that are served now."""

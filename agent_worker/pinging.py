@@ -69,7 +69,7 @@ def ping(env_id: str | None, broker: str | None, count: int, timeout: float) -> 
 def _served(connection: Connection) -> list[str]:
     census = Census(connection)
     try:
-        served = census.served()
+        served = sorted({env_id for presence in census.find() for env_id in presence.envs})
     finally:
         census.close()
     if not served:

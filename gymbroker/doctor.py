@@ -52,7 +52,7 @@ def workers_at(url: str, timeout_s: float) -> list[dict[str, Any]]:
 def _workers(connection: Connection) -> list[dict[str, Any]]:
     census = Census(connection)
     try:
-        found = [asdict(presence) for presence in census.look()]
+        found = [asdict(presence) for presence in census.find()]
     finally:
         census.close()
     return [{**worker, "envs": list(worker["envs"])} for worker in found]
