@@ -130,7 +130,7 @@ def test_lanes_name_what_is_wrong_and_wait_again(serve, broker_url, gate):
             assert caught.value.env_id.tolist() == [0, 1]
             assert (await envs.reset(options={"reset_mask": mask}))[0].ravel().tolist() == [0, 0, 1, 1]
             assert len(await envs.render()) == 4
-            envs.step_timeout = 0.3
+            envs.step_timeout = 2.0  # the other lanes have answered by then
             for wait in (lambda: envs.step([0, 0, WAIT, 0]), lambda: envs.wait(0.3)):
                 with pytest.raises(StepTimeout, match="lanes 2 to 3: .*waited"):
                     await wait()

@@ -266,7 +266,7 @@ def test_a_worker_that_is_killed_is_lost_to_who_waits_on_it_only(rabbit, tmp_pat
 
 def test_a_broker_that_is_gone_is_a_named_error_and_when_it_is_back_all_goes_on(tmp_path):
     async def main(node):
-        options = {"make_timeout": 30.0, "reconnect_timeout": 1.0}
+        options = {"make_timeout": 30.0, "reconnect_timeout": 3.0}
         env = await aio.make(COUNTING, node.url, **options)
         await env.reset()
         await asyncio.to_thread(node.stop)

@@ -460,7 +460,7 @@ def test_an_import_that_raises_ends_the_worker_with_a_text(rabbit, tmp_path):
 
 
 def test_an_env_that_holds_the_interpreter_is_killed_and_its_agent_learns_it(rabbit, tmp_path):
-    with worker(rabbit.url, tmp_path / "log", "tests.support.envs:HoldsTheLock", "--step-timeout", "1") as one:
+    with worker(rabbit.url, tmp_path / "log", "tests.support.envs:HoldsTheLock", "--step-timeout", "3") as one:
         env = RemoteEnv("tests.support.envs:HoldsTheLock", rabbit.url, resume_window=0.5)
         env.reset()
         with pytest.raises(WorkerLost):

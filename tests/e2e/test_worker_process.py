@@ -91,12 +91,12 @@ def test_an_env_that_raises_an_interrupt_of_its_own_costs_nobody_anything(start,
 
 
 def test_a_step_that_hangs_is_ended_for_real_and_everybody_concerned_is_told(start, remote):
-    with start(COUNTING, "--step-timeout", "1") as one:
+    with start(COUNTING, "--step-timeout", "3") as one:
         hung, neighbour = remote(COUNTING, trouble={"1": 600}), remote(COUNTING)
         hung.reset()
         neighbour.reset()
         pid = one.steppers()[0]
-        with pytest.raises(EpisodeEnded, match="step timeout of 1 s.*step_timeout, fault of the env"):
+        with pytest.raises(EpisodeEnded, match="step timeout of 3 s.*step_timeout, fault of the env"):
             hung.step(0)
         with pytest.raises(WorkerLost, match="another env of the same process hung"):
             neighbour.step(0)

@@ -189,13 +189,13 @@ def test_when_the_host_dies_every_seat_learns_it(start, players):
 
 
 def test_a_step_that_hangs_is_told_to_every_seat_of_its_world_and_to_its_neighbours(start, players, rabbit):
-    with start(SUM, "--step-timeout", "1", "--env-kwargs", '{"trouble": {"1": 600}}') as host:
+    with start(SUM, "--step-timeout", "3", "--env-kwargs", '{"trouble": {"1": 600}}') as host:
         neighbour = seated(rabbit.url, "another", None)
         sitting = players(SUM, "player_0", "player_1")
         for player in sitting:
             assert player.end() == 1
             assert player.percepts[-1][1] == "EpisodeEnded"
-            assert "step timeout of 1 s" in player.percepts[-1][2]
+            assert "step timeout of 3 s" in player.percepts[-1][2]
         with pytest.raises(WorkerLost, match="another env of the same process hung"):
             neighbour.reset()
         host.wait_for("serving", 2)
