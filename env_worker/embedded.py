@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import broker
 from env_worker.announcer import stepper_name
 from env_worker.catalogue import Catalogue
 from env_worker.children import Children
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 READY_S = 30.0
 JOIN_S = 10.0
 
+_running: dict[EmbeddedWorker, None] = {}
+"""Those whose thread runs."""
+
+
+def served_here(broker_url: str, env_id: str) -> bool:
+    """Whether an embedded worker of this process serves the env at that broker, busy or not."""
+    return any(one.serves(broker_url, env_id) for one in list(_running))
+
 
 class EmbeddedWorker:
     """Serves from a thread of this process. Over ``memory://`` envs step in the thread that waits for them.
@@ -34,7 +43,9 @@ class EmbeddedWorker:
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self._children = Children(settings, stepper_name()) if settings.isolation == "process" else None
-        self._stepper = Stepper(settings, self._children or Catalogue(settings), Pulse(), self._children)
+        catalogue = self._children or Catalogue(settings)
+        self._at, self._env_ids = broker.label(settings.broker), frozenset(catalogue.entries)
+        self._stepper = Stepper(settings, catalogue, Pulse(), self._children)
         self._control = Control()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -68,12 +79,19 @@ class EmbeddedWorker:
         """True while it serves."""
         return self._thread.is_alive()
 
+    def serves(self, broker_url: str, env_id: str) -> bool:
+        """Whether it serves the env at that broker, and is not about to end."""
+        wanted = env_id in self._env_ids and broker.label(broker_url) == self._at
+        return wanted and self.alive and self._control.drain_until is None
+
     def _serve(self) -> None:
+        _running[self] = None
         try:
             serve(self.settings, self._stepper, self._control, ready=self._ready.set)
         except BaseException as failure:  # noqa: BLE001 - carried to the thread that waits in start()
             self._failure = failure
         finally:
+            del _running[self]
             self._ready.set()
 
     def __enter__(self) -> Self:
