@@ -7,7 +7,6 @@ import secrets
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -18,13 +17,9 @@ from bench.rounds import play
 from bench.rows import Group, Row
 from bench.stage import House
 from tests.support.commands import eventually
+from tests.support.processes import gone
 
 ORDER = {"steps": 50}
-
-
-def alive(pid):
-    status = Path(f"/proc/{pid}/status")
-    return status.exists() and "\nState:\tZ" not in status.read_text()
 
 
 def group(*rows):
@@ -81,7 +76,7 @@ def test_a_row_has_a_turn_in_each_round_and_its_processes_end_with_it():
     assert {turn.steps for outcome in found.values() for turn in outcome.turns} == {50}
     assert [text.split()[-1] for text in told] == ["raw", "one", "watched", "one", "watched", "raw"]
     assert len(set(pids)) == 2
-    assert not any(alive(pid) for pid in pids)
+    assert gone(*pids)
 
 
 def test_a_row_that_fails_says_why_and_the_others_go_on():
@@ -110,7 +105,7 @@ def test_stopping_a_program_ends_its_children(program):
     assert written_bytes([one.pid]) > 1_000_000
     assert cpu_seconds([one.pid]) > 0
     one.stop()
-    eventually(lambda: not alive(child) and not alive(one.pid), "both have ended")
+    eventually(lambda: gone(child, one.pid), "both have ended")
 
 
 def test_a_server_that_ignores_sigterm_is_killed(program, monkeypatch):
@@ -119,7 +114,7 @@ def test_a_server_that_ignores_sigterm_is_killed(program, monkeypatch):
                   "while True: time.sleep(1)", obeys=False)  # fmt: skip
     one.hear()
     one.stop()
-    eventually(lambda: not alive(one.pid), "it has ended")
+    eventually(lambda: gone(one.pid), "it has ended")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -134,7 +129,7 @@ def test_nothing_outlives_the_benchmark_however_it_ends(number, tmp_path):
         bench.send_signal(number)
         _, error = bench.communicate(timeout=60)
         assert bench.returncode == (-number if number == signal.SIGKILL else 128 + number), error
-        eventually(lambda: not any(alive(child) for child in children), "its agents have ended")
+        eventually(lambda: gone(*children), "its agents have ended")
         assert number == signal.SIGKILL or list(tmp_path.iterdir()) == []
     finally:
         bench.kill()
