@@ -58,8 +58,8 @@ class _Clock(threading.Thread):
         raise KeyboardInterrupt
 
     def run(self) -> None:
-        time.sleep(AGAIN_S)
+        time.sleep(AGAIN_S)  # in a thread of its own, as the main one may be stuck
         if self.inside:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        time.sleep(LAST_S)
+        time.sleep(LAST_S)  # so long there is to end in order
         os._exit(EXIT_INTERRUPTED)

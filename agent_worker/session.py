@@ -190,7 +190,7 @@ class Session(Episode):
                 if time.monotonic() >= until:
                     raise
                 loss = error
-                time.sleep(backoff(breaks))
+                time.sleep(backoff(breaks))  # nothing can come meanwhile: there is no connection
 
     def ping(self, timeout: float) -> float:
         """Seconds of a round trip to the worker and back, without its env. Raises as ``request`` does."""

@@ -31,6 +31,7 @@ def _root() -> None:
     """Host reinforcement-learning environments for agents that reach you through RabbitMQ."""
 
 
+# Typer reads the options from the parameters: each stands here once, and once where it goes.
 @app.command()
 def serve(
     env_ids: options.EnvIds,

@@ -26,6 +26,15 @@ def local(**kwargs):
     return SyncVectorEnv([lambda: gymnasium.make(CARTPOLE)] * 4, **kwargs)
 
 
+def pausable(serve, lanes):
+    """Four lanes at two workers, whose call ``pause`` waits for the gate."""
+    for _ in range(2):
+        serve(GATED, capacity=1, allowed=Allowed(call=("pause",)))
+    env = lanes(GATED, 4, episodes=2)
+    env.reset()
+    return env
+
+
 @pytest.mark.parametrize("episodes", EPISODES)
 def test_reset_async_and_reset_wait_give_what_reset_gives(serve, lanes, episodes):
     serve(CARTPOLE)
@@ -76,10 +85,7 @@ def test_a_reset_of_some_lanes_that_is_overdue_can_be_waited_for_again(serve, la
 
 
 def test_a_call_of_some_lanes_that_was_overdue_is_dropped_when_it_comes_and_stepping_goes_on(serve, lanes, gate):
-    for _ in range(2):
-        serve(GATED, capacity=1, allowed=Allowed(call=("pause",)))
-    env = lanes(GATED, 4, episodes=2)
-    env.reset()
+    env = pausable(serve, lanes)
     patience, env.step_timeout = env.step_timeout, 0.1
     with pytest.raises(StepTimeout, match="lanes 2 to 3: .*waited"):
         env.call_lanes([2], "pause")
@@ -165,10 +171,7 @@ def test_call_async_and_call_wait_give_what_call_gives(serve, lanes, episodes):
 
 
 def test_a_call_that_is_overdue_can_be_waited_for_again(serve, lanes, gate):
-    for _ in range(2):
-        serve(GATED, capacity=1, allowed=Allowed(call=("pause",)))
-    env = lanes(GATED, 4, episodes=2)
-    env.reset()
+    env = pausable(serve, lanes)
     env.call_async("pause")
     with pytest.raises(StepTimeout, match="lanes 0 to 1, 2 to 3: .*waited"):
         env.call_wait(timeout=0.1)
