@@ -13,6 +13,8 @@ from protocol.errors import DecodeError
 from protocol.presence import ASK, WORKERS, Presence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from broker.port import Connection, Subscription
 
 log = logging.getLogger("gymbroker")
@@ -24,6 +26,11 @@ LOOK_S = 0.5
 
 FIND_S = 2.0
 """How soon nobody is believed to be there: a worker answers between two steps, and may be at a long one."""
+
+
+def served_by(found: Iterable[Presence]) -> list[str]:
+    """What these workers serve, sorted, each once."""
+    return sorted({env_id for presence in found for env_id in presence.envs})
 
 
 class Census:
@@ -77,10 +84,6 @@ class Census:
             found = self.look()
             if found or self._subscription is None or time.monotonic() >= deadline:
                 return found
-
-    def served(self) -> list[str]:
-        """Env ids that are served now."""
-        return sorted({env_id for presence in self.look() for env_id in presence.envs})
 
     def describe(self, env_id: str) -> str:
         """One phrase about who serves ``env_id`` now."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from agent_worker import joining
-from agent_worker.census import Census
+from agent_worker.census import Census, served_by
 from agent_worker.errors import (
     BadKwargs,
     Busy,
@@ -185,7 +185,7 @@ class _Opening:
         self._tell(f"no worker serves {self._wish.env_id!r} yet")
 
     def _unknown(self) -> UnknownEnv:
-        served = self._census.served()
+        served = served_by(self._census.look())
         there = f"served there: {', '.join(served)}" if served else "no env worker is there"
         return UnknownEnv(
             f"{self._wish.env_id!r} is not served at {self._connection.label}; {there} "

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent_worker.census import Census
+from agent_worker.census import Census, served_by
 from agent_worker.errors import BadKwargs, EnvError, UnknownEnv
 from agent_worker.remote import broker_url
 from agent_worker.session import Session
@@ -69,7 +69,7 @@ def ping(env_id: str | None, broker: str | None, count: int, timeout: float) -> 
 def _served(connection: Connection) -> list[str]:
     census = Census(connection)
     try:
-        served = sorted({env_id for presence in census.find() for env_id in presence.envs})
+        served = served_by(census.find())
     finally:
         census.close()
     if not served:
